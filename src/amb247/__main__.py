@@ -1,0 +1,3 @@
+from amb247.site.cli import main
+
+raise SystemExit(main())
