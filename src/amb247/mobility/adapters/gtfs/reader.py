@@ -75,7 +75,7 @@ def read_gtfs(path: Path, *, keep_good: bool = False) -> GtfsContent:
             check(tables)
             if keep_good:
                 drop_orphans(tables)
-            findings += _nothing_left(tables)
+            findings += _nothing_left(tables, is_final=keep_good)
         for table in tables.values():
             findings += table.findings
         return GtfsContent(
@@ -172,11 +172,12 @@ def _missing_columns(tables: Mapping[str, Table]) -> list[Finding]:
     return findings
 
 
-def _nothing_left(tables: Mapping[str, Table]) -> list[Finding]:
+def _nothing_left(tables: Mapping[str, Table], *, is_final: bool) -> list[Finding]:
+    """A needed table without a good row; not said again where the rows' own findings already refuse the feed."""
     return [
-        Finding("nothing_left", "fatal", tables[name].file, samples=(Sample(None, str(tables[name].frame.height)),))
-        for name in ("stops", "routes", "trips", "stop_times")
-        if tables[name].good.is_empty()
+        Finding("nothing_left", "fatal", table.file, detail=str(table.frame.height + table.raw.refused))
+        for table in (tables[name] for name in ("stops", "routes", "trips", "stop_times"))
+        if table.good.is_empty() and (is_final or not any(finding.level == "rows" for finding in table.findings))
     ]
 
 
