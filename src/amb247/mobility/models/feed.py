@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from django.db import models
 
+from amb247.kernel.personal_data import NO_PERSONAL_DATA
+
 
 class GtfsFeed(models.Model):
     """A publisher's timetable over time; its versions stand side by side."""
+
+    personal_data = NO_PERSONAL_DATA
 
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)

@@ -3,11 +3,14 @@ from __future__ import annotations
 from django.core.validators import MinValueValidator, URLValidator
 from django.db import models
 
+from amb247.kernel.personal_data import NO_PERSONAL_DATA
 from amb247.mobility.models.feed import GtfsFeed
 
 
 class RealtimeSource(models.Model):
     """An address that answers with GTFS-Realtime messages, and how the last requests went."""
+
+    personal_data = NO_PERSONAL_DATA
 
     feed = models.ForeignKey(GtfsFeed, on_delete=models.CASCADE, related_name="sources")
     url = models.CharField(max_length=1000, validators=[URLValidator(schemes=["http", "https"])])

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
+from amb247.kernel.personal_data import NO_PERSONAL_DATA, PersonalData
 from amb247.mobility.enums import VersionState
 from amb247.mobility.models.feed import GtfsFeed
 
 
 class GtfsVersion(models.Model):
     """One imported content of a feed. Its tables are in `GtfsTable`."""
+
+    personal_data = PersonalData(
+        fields={
+            "imported_by": _("Quién importó la versión (número de la cuenta, no su nombre)"),
+            "activated_by": _("Quién la activó (número de la cuenta, no su nombre)"),
+        },
+        purpose=_("Saber quién puso en servicio cada versión de los horarios."),
+        retention=_("Mientras exista la versión; al borrar la cuenta, el número ya no señala a nadie."),
+    )
 
     feed = models.ForeignKey(GtfsFeed, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
@@ -49,6 +60,8 @@ class GtfsVersion(models.Model):
 class GtfsTable(models.Model):
     """One table of a version as Parquet. In the database, so that a version is there whole or not at all
     (docs of the room, README), every process sees it, and the backup has it."""
+
+    personal_data = NO_PERSONAL_DATA
 
     version = models.ForeignKey(GtfsVersion, on_delete=models.CASCADE, related_name="tables")
     name = models.CharField(max_length=64)
