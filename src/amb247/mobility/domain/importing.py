@@ -34,10 +34,10 @@ def import_gtfs(
     start = time.perf_counter()
     content = read_gtfs(path, keep_good=keep_good)
     contents = packed(content.frames) if content.is_usable else {}
+    if not content.is_usable:
+        return _refused(feed, content, file_name=file_name, start=start)
     with transaction.atomic():
         owner = _feed(feed, name=name, area_code=area_code, source_url=source_url, synthetic=synthetic)
-        if not content.is_usable:
-            return _refused(owner, content, file_name=file_name, start=start)
         version = owner.versions.filter(sha256=content.sha256).first()
         is_new = version is None
         if version is None:
@@ -69,15 +69,16 @@ def _feed(slug: str, *, name: str, area_code: str, source_url: str, synthetic: b
     return feed
 
 
-def _refused(feed: GtfsFeed, content: GtfsContent, *, file_name: str, start: float) -> GtfsReport:
-    feed.last_refusal = {
+def _refused(feed: str, content: GtfsContent, *, file_name: str, start: float) -> GtfsReport:
+    """Nothing is written but, on a feed that exists already, that somebody tried and why it did not go."""
+    note = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "file_name": file_name,
         **as_json(content.findings, content.notices),
     }
-    feed.save(update_fields=["last_refusal"])
+    GtfsFeed.objects.filter(slug=feed).update(last_refusal=note)
     return GtfsReport(
-        feed=feed.slug, file_name=file_name, status="refused", sha256=content.sha256,
+        feed=feed, file_name=file_name, status="refused", sha256=content.sha256,
         counts={table: frame.height for table, frame in content.frames.items()}, refused_rows=content.refused_rows,
         findings=content.findings, notices=content.notices, seconds=time.perf_counter() - start,
     )  # fmt: skip
