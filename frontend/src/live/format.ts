@@ -4,8 +4,13 @@ const root = () => document.documentElement;
 export const locale = (): string => root().dataset.locale ?? (root().lang.startsWith("en") ? "en-GB" : "es-CO");
 export const timeZone = (): string => root().dataset.tz ?? "America/Bogota";
 
+/** The server writes the thousands as its catalogue says (<html data-thousand="1.000">): the browser does the same. */
 export function number(value: number, digits = 1): string {
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, useGrouping: "always" } as never).format(value);
+  const mark = root().dataset.thousand?.match(/^1(\D)000$/)?.[1];
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, useGrouping: "always" } as never)
+    .formatToParts(value)
+    .map((part) => (part.type === "group" && mark ? mark : part.value))
+    .join("");
 }
 
 export function clock(ms: number, seconds = false): string {
