@@ -20,7 +20,7 @@ NIGHT_EVERY = 3
 SERVICES = ("LAB", "SAB", "DOM")
 HOLIDAY_FACTOR = {"LAB": 1.0, "SAB": 1.2, "DOM": 1.6}
 LAYOVER_S = 150
-PARKED_AFTER_S = 20 * 60
+PARKED_AFTER_S = 9 * 60
 
 
 @dataclass(frozen=True)

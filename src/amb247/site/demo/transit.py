@@ -13,10 +13,10 @@ from amb247.site.demo.streets import ARTERIAL, SECONDARY, STREET, Streets
 from amb247.site.demo.territory import Territory
 
 COST = {ARTERIAL: 1.0, SECONDARY: 1.15, STREET: 2.4}
-CRUISE_M_S = {ARTERIAL: 9.4, SECONDARY: 7.4, STREET: 5.6}
+CRUISE_M_S = {ARTERIAL: 10.0, SECONDARY: 7.8, STREET: 6.0}
 HIGHWAY_M_S = 13.5
 STOP_SPACING_M = 350.0
-DWELL_S = 15.0
+DWELL_S = 14.0
 SIDE_M = 5.0
 
 
