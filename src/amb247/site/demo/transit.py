@@ -91,9 +91,8 @@ def _chosen(count: int) -> tuple[facts.BusRoute, ...]:
 
 def _end_name(route: facts.BusRoute, which: int) -> str:
     parts = [part.strip() for part in route.name.split(" - ")]
-    if len(parts) > 1:
-        return parts[which]
-    return parts[0] if which == 0 else "Centro"
+    name = parts[which] if len(parts) > 1 else (parts[0], "Centro")[which]
+    return {"UIS": "Universidad UIS", "INEM": "Glorieta INEM"}.get(name, name)
 
 
 def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]]:
