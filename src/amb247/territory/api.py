@@ -36,12 +36,23 @@ from amb247.territory.data import (
 )
 from amb247.territory.domain import audit as _audit
 from amb247.territory.domain import demo as _demo
+from amb247.territory.domain import importing as _importing
 from amb247.territory.domain import people as _people
 from amb247.territory.domain import permissions as _permissions
 from amb247.territory.domain import tokens as _tokens
 from amb247.territory.domain.areas import shapes_of, territory
 from amb247.territory.enums import Channel, Level, OrganisationKind, Permission, RoleName, Scope
-from amb247.territory.errors import AreaUnknown, NotAllowed, TerritoryError
+from amb247.territory.errors import (
+    AreaUnknown,
+    FileRefused,
+    ImportRefused,
+    LastAdministrator,
+    NotAllowed,
+    PersonExists,
+    RoleMisplaced,
+    TerritoryError,
+    TokenScopeRefused,
+)
 
 __all__ = [
     "Area",
@@ -51,8 +62,11 @@ __all__ = [
     "Channel",
     "ColumnMapping",
     "DemoAccount",
+    "FileRefused",
     "Finding",
+    "ImportRefused",
     "ImportReport",
+    "LastAdministrator",
     "Level",
     "NewToken",
     "NotAllowed",
@@ -60,14 +74,18 @@ __all__ = [
     "OrganisationKind",
     "Permission",
     "Person",
+    "PersonExists",
     "RequestInfo",
     "RoleHeld",
+    "RoleMisplaced",
     "RoleName",
     "Scope",
     "TerritoryError",
     "TokenInfo",
+    "TokenScopeRefused",
     "area",
     "area_codes_of",
+    "area_line",
     "area_of",
     "area_shapes",
     "area_tree",
@@ -78,6 +96,7 @@ __all__ = [
     "create_token",
     "ensure_demo_accounts",
     "grant_role",
+    "import_territory",
     "invite_person",
     "register_organisation",
     "request_info",
@@ -430,6 +449,62 @@ def request_info(request: HttpRequest, *, channel: ChannelName = "web") -> Reque
         channel=channel,
         ip=request.META.get("REMOTE_ADDR") or None,
         user_agent=str(request.META.get("HTTP_USER_AGENT", ""))[:300],
+    )
+
+
+def import_territory(
+    given: Path | Mapping[str, Any],
+    *,
+    keep_good: bool = False,
+    mapping: ColumnMapping | None = None,
+    swap: bool = False,
+    source: str = "",
+    by: AbstractBaseUser | None = None,
+    request_info: RequestInfo | None = None,
+) -> ImportReport:
+    """Import areas from GeoJSON: all of the file or nothing, in one transaction, audited.
+
+    Parameters
+    ----------
+    given : Path or mapping
+        A file (UTF-8, at most 200 MB, 200,000 features, a million vertices each) or a FeatureCollection in memory.
+    keep_good : bool
+        Import what is right and only report the rest, instead of refusing the file.
+    mapping : ColumnMapping, optional
+        Which property holds what; without it the layout is recognised: our own (level, code, name, parent,
+        population, synthetic), DANE's municipalities (MPIO_*), communes (COD_COMUNA), neighbourhoods (NOMBRE with
+        CATEGORIA or TIPO).
+    swap : bool
+        Turn round coordinates that are evidently latitude, longitude.
+    source : str
+        Kept with each area that changes; the file's name by default.
+    by : User, optional
+        Who imports, who needs `territory.import` for the whole metropolitan area; None is the platform itself.
+
+    Returns
+    -------
+    ImportReport
+        Each feature is counted once in created, updated, unchanged or refused. Importing a file twice changes
+        nothing. `repaired` and `warnings` say what was mended, proposed or is missing.
+
+    Raises
+    ------
+    FileRefused         the file as a whole is not usable
+    ImportRefused       features were refused and `keep_good` is not set; nothing was written; `.report` has them all
+    NotAllowed          `by` may not
+
+    References
+    ----------
+    RFC 7946 (The GeoJSON Format); DANE, DIVIPOLA.
+    """
+    return _importing.import_territory(
+        given,
+        keep_good=keep_good,
+        mapping=mapping,
+        swap=swap,
+        source=source,
+        by=_user(by),
+        request_info=request_info,
     )
 
 

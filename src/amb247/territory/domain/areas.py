@@ -99,24 +99,28 @@ class Territory:
         point = shapely.Point(lon, lat)
         for level in reversed(Level.values):
             shapes = self.shapes[level]
-            hits = shapes.tree.query(point, predicate="intersects")
+            near = np.sort(shapes.tree.query(point))
+            hits = near[shapely.intersects(shapes.geometries[near], point)]
             if len(hits):
-                return self.by_code[shapes.codes[hits.min()]]
+                return self.by_code[shapes.codes[hits[0]]]
         return None
 
     def codes_at(self, lon_lat: NDArray[np.float64], level: str | None) -> NDArray[np.object_]:
-        """The polygons search the points, not the other way round: GEOS then prepares each polygon once."""
+        """The polygons search the points, not the other way round: GEOS can then use the prepared polygons.
+
+        From the neighbourhoods up; each level looks only for what the ones below left over.
+        """
         found = np.full(len(lon_lat), None, dtype=object)
-        inside = np.isfinite(lon_lat).all(axis=1)
-        if not inside.any():
-            return found
-        where = np.flatnonzero(inside)
-        tree = shapely.STRtree(np.asarray(shapely.points(lon_lat[where]), dtype=object))
-        for name in [level] if level else Level.values:
+        left = np.flatnonzero(np.isfinite(lon_lat).all(axis=1))
+        for name in [level] if level else reversed(Level.values):
             shapes = self.shapes[name]
-            areas, points = tree.query(shapes.geometries, predicate="intersects")
+            if not len(left) or not len(shapes.codes):
+                continue
+            points = np.asarray(shapely.points(lon_lat[left]), dtype=object)
+            areas, hits = shapely.STRtree(points).query(shapes.geometries, predicate="intersects")
             order = np.argsort(-areas, kind="stable")  # on a shared border the lowest code wins
-            found[where[points[order]]] = shapes.codes[areas[order]]
+            found[left[hits[order]]] = shapes.codes[areas[order]]
+            left = np.delete(left, hits)
         return found
 
 
@@ -187,4 +191,7 @@ def _load_shapes(level: str) -> Shapes:
     geometries = np.asarray(shapely.from_geojson([text for _code, text in rows]), dtype=object).reshape(
         len(rows)
     )
+    shapely.prepare(geometries)
+    # GEOS builds a prepared shape's index at its first use, and not safely from two threads: use each once, here.
+    shapely.intersects(geometries, shapely.point_on_surface(geometries))
     return Shapes(codes=codes, geometries=geometries, tree=shapely.STRtree(geometries))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+
+Shape: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 
 # GRS80, the ellipsoid of MAGNA-SIRGAS and, to a tenth of a millimetre, of WGS84
 SEMI_MAJOR_M = 6_378_137.0
 ECCENTRICITY = math.sqrt(0.00669438002290)
 
 
-def area_km2(geometry: shapely.Geometry) -> float:
+def area_km2(geometry: Shape) -> float:
     """Area on the ellipsoid, edges straight in longitude and latitude.
 
     Parameters
@@ -43,8 +45,12 @@ def _equal_area(lon_lat: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([SEMI_MAJOR_M * lon, SEMI_MAJOR_M * q / 2])
 
 
-def measured(geometry: shapely.Geometry) -> dict[str, Any]:
-    """The fields of `models.Area` that a shape fills: itself, box, inner point and area."""
+def measured(geometry: Shape) -> dict[str, Any]:
+    """The fields of `models.Area` that a shape fills: itself, box, inner point and area.
+
+    Exterior rings go counter-clockwise (RFC 7946, 3.1.6), so that one shape is always stored the same way.
+    """
+    geometry = shapely.orient_polygons(geometry)
     west, south, east, north = (round(float(value), 7) for value in geometry.bounds)
     inside = geometry.representative_point()
     return {
