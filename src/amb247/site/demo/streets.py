@@ -1,5 +1,6 @@
 """The street graph: one rotated, bent grid per commune, crossed by the named corridors."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -196,9 +197,7 @@ def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # 
             where = (slice(start, end + 1), line) if axis == 0 else (line, slice(start, end + 1))
             ids = number[where].tolist()
             draft.roads.append(Road(name, "street", points[where]))
-            draft.edges.extend(
-                (a, b, STREET, name, index) for a, b in zip(ids[:-1], ids[1:], strict=True)
-            )
+            draft.edges.extend((a, b, STREET, name, index) for a, b in itertools.pairwise(ids))
     del along
 
 
@@ -269,7 +268,7 @@ def _split_streets(draft: _Draft, split: dict[int, list[int]]) -> None:
         a, b, road_class, name, index = draft.edges[street]
         order = sorted(added, key=lambda node: float(np.hypot(*(nodes[node] - nodes[a]))))
         chain = [a, *order, b]
-        pieces = [(u, v, road_class, name, index) for u, v in zip(chain[:-1], chain[1:], strict=True)]
+        pieces = [(u, v, road_class, name, index) for u, v in itertools.pairwise(chain)]
         draft.edges[street] = pieces[0]
         draft.edges.extend(pieces[1:])
 
@@ -309,9 +308,7 @@ def _add_corridor_edges(
         middle = shapely.points(points)
         home = shapes.nearest(middle)
         area = int(np.bincount(home).argmax())
-        draft.edges.extend(
-            (a, b, road_class, corridor.name, area) for a, b in zip(chain[:-1], chain[1:], strict=True)
-        )
+        draft.edges.extend((a, b, road_class, corridor.name, area) for a, b in itertools.pairwise(chain))
         draft.roads.append(Road(corridor.name, corridor.road_class, points))
 
 

@@ -1,6 +1,7 @@
 """Bus routes laid on the streets: paths, shared stops and running times, both directions."""
 
 import heapq
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from amb247.site.demo.territory import Territory
 
 COST = {ARTERIAL: 1.0, SECONDARY: 1.15, STREET: 2.4}
 CRUISE_M_S = {ARTERIAL: 10.0, SECONDARY: 7.8, STREET: 6.0}
-HIGHWAY_M_S = 13.5
+HIGHWAY_M_S = 12.0
 STOP_SPACING_M = 350.0
 DWELL_S = 14.0
 SIDE_M = 5.0
@@ -85,7 +86,9 @@ def _chosen(count: int) -> tuple[facts.BusRoute, ...]:
     """All routes, or every n-th of them in a small city."""
     if count <= len(FEW):
         return tuple(route for route in facts.ROUTES if route.code in FEW[:count])
-    picks = np.unique(np.linspace(0, len(facts.ROUTES) - 1, min(count, len(facts.ROUTES))).round().astype(int))
+    picks = np.unique(
+        np.linspace(0, len(facts.ROUTES) - 1, min(count, len(facts.ROUTES))).round().astype(int)
+    )
     return tuple(facts.ROUTES[pick] for pick in picks)
 
 
@@ -99,7 +102,7 @@ def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]
     """Nodes and edges of the cheapest way through the route's places, without turning back on itself."""
     anchors = [_anchor(streets, place) for place in route.via]
     nodes, edges = [anchors[0]], []
-    for start, end in zip(anchors[:-1], anchors[1:], strict=True):
+    for start, end in itertools.pairwise(anchors):
         if start == end:
             continue
         leg_nodes, leg_edges = _shortest(streets, start, end)
@@ -216,7 +219,13 @@ def _rank(name: str) -> tuple[bool, str]:
 
 
 def _pattern(
-    streets: Streets, book: _StopBook, route: int, direction: int, path: list[int], edges: list[int], headsign: str
+    streets: Streets,
+    book: _StopBook,
+    route: int,
+    direction: int,
+    path: list[int],
+    edges: list[int],
+    headsign: str,
 ) -> Pattern:
     line = streets.nodes[path]
     steps = np.hypot(*np.diff(line, axis=0).T)
