@@ -220,7 +220,7 @@ class Simulation:
             return self._wifi(device, at)
         if salt == CABINET_SALT:
             at = state.report_time(city, salt, device, number, state.CABINET_PERIOD_S)
-            energy = state.energy_kwh(city, things.cabinet_kw(city)[device : device + 1], at)[0]
+            energy = state.energy_kwh(things.cabinet_kw(city)[device : device + 1], at)[0]
             attributes = {"energyConsumed": prop(float(energy), iso(at), "KWH")}
             return entity("StreetlightControlCabinet", things.cabinet_urn(device), attributes)
         if current.power_kw[device] <= 0:  # by day a feeder has nothing to say

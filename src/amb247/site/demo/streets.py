@@ -189,7 +189,7 @@ def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> n
 
 def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as above
     """Each unbroken row of kept steps becomes one road to draw and its edges of the graph."""
-    across_index, along = (rows, columns) if axis == 0 else (columns, rows)
+    across_index = rows if axis == 0 else columns
     for line in range(len(across_index)):
         steps = kept[:, line] if axis == 0 else kept[line]
         name = _street_name(index, axis, int(across_index[line]))
@@ -198,7 +198,6 @@ def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # 
             ids = number[where].tolist()
             draft.roads.append(Road(name, "street", points[where]))
             draft.edges.extend((a, b, STREET, name, index) for a, b in itertools.pairwise(ids))
-    del along
 
 
 def _runs(steps: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -245,7 +244,6 @@ def _cut_corridors(draft: _Draft, corridors: list[Floats], territory: Territory)
     nodes = np.vstack(draft.nodes)
     ends = np.array([edge[:2] for edge in draft.edges])
     streets = shapely.linestrings(nodes[ends])
-    lines = shapely.linestrings(corridors[0])
     lines = np.array([shapely.linestrings(line) for line in corridors])
     marks: list[list[tuple[float, int]]] = [[] for _ in corridors]
     split: dict[int, list[int]] = defaultdict(list)
@@ -303,8 +301,8 @@ def _add_corridor_edges(
         own = shapely.line_locate_point(line, shapely.points(points))
         far = [not len(crossings) or float(np.abs(crossings - place).min()) > 18.0 for place in own]
         base = draft.add_nodes(points)
-        marked = [*marked, *((float(place), base + i) for i, place in enumerate(own) if far[i])]
-        chain = [node for _, node in sorted(marked)]
+        bends = [(float(place), base + i) for i, place in enumerate(own) if far[i]]
+        chain = [node for _, node in sorted([*marked, *bends])]
         middle = shapely.points(points)
         home = shapes.nearest(middle)
         area = int(np.bincount(home).argmax())

@@ -90,7 +90,7 @@ def cabinet_kw(city: City) -> np.ndarray:
 
 
 def cabinets(city: City, now: datetime, at: str) -> Iterator[Entity]:
-    energy = state.energy_kwh(city, cabinet_kw(city), now).tolist()
+    energy = state.energy_kwh(cabinet_kw(city), now).tolist()
     for number, xy in enumerate(city.assets.cabinet_xy):
         commune = city.territory.communes[int(city.assets.cabinet_commune[number])]
         yield entity("StreetlightControlCabinet", cabinet_urn(number), {

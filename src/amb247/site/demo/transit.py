@@ -69,9 +69,10 @@ class Transit:
 def build_transit(streets: Streets, territory: Territory, *, route_count: int) -> Transit:
     routes = _chosen(route_count)
     stops = _StopBook(streets, territory)
+    anchors = _anchors(streets, routes)
     patterns = []
     for number, route in enumerate(routes):
-        path, edges = _path(streets, route)
+        path, edges = _path(streets, [anchors[place] for place in route.via])
         ends = (_end_name(route, 0), _end_name(route, -1))
         patterns.append(_pattern(streets, stops, number, 0, path, edges, ends[1]))
         patterns.append(_pattern(streets, stops, number, 1, path[::-1], edges[::-1], ends[0]))
@@ -98,9 +99,8 @@ def _end_name(route: facts.BusRoute, which: int) -> str:
     return {"UIS": "Universidad UIS", "INEM": "Glorieta INEM"}.get(name, name)
 
 
-def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]]:
-    """Nodes and edges of the cheapest way through the route's places, without turning back on itself."""
-    anchors = [_anchor(streets, place) for place in route.via]
+def _path(streets: Streets, anchors: list[int]) -> tuple[list[int], list[int]]:
+    """Nodes and edges of the cheapest way through the places, without turning back on itself."""
     nodes, edges = [anchors[0]], []
     for start, end in itertools.pairwise(anchors):
         if start == end:
@@ -111,16 +111,14 @@ def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]
     return _without_spurs(nodes, edges)
 
 
-_ANCHORS: dict[tuple[int, str], int] = {}
-
-
-def _anchor(streets: Streets, place: str) -> int:
-    key = (id(streets), place)
-    if key not in _ANCHORS:
-        major = np.unique(streets.edges[streets.road_class != STREET])
+def _anchors(streets: Streets, routes: tuple[facts.BusRoute, ...]) -> dict[str, int]:
+    """The node of the main streets nearest to each place that a route passes."""
+    major = np.unique(streets.edges[streets.road_class != STREET])
+    found = {}
+    for place in sorted({place for route in routes for place in route.via}):
         gap = streets.nodes[major] - PLACES[place]
-        _ANCHORS[key] = int(major[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))])
-    return _ANCHORS[key]
+        found[place] = int(major[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))])
+    return found
 
 
 def _shortest(streets: Streets, start: int, end: int) -> tuple[list[int], list[int]]:
