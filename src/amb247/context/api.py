@@ -1,0 +1,218 @@
+"""The context's public functions: the one store of the city's things, and its one door.
+
+No permission is checked here: callers do. Functions run on Django's connection of the calling thread and join its
+transaction, so that paperwork and things can change together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from amb247.context.data import (
+    Change,
+    Cursor,
+    FeedMinuteCount,
+    FeedRefusalCount,
+    FeedStatus,
+    Hour,
+    Observation,
+    UpsertReport,
+)
+from amb247.context.domain import delete as _delete
+from amb247.context.domain import feeds as _feeds
+from amb247.context.domain import upsert as _upsert
+from amb247.context.domain.feeds import FeedHandle
+from amb247.context.domain.partitions import prepare_ahead
+from amb247.context.domain.queries import changes as _changes
+from amb247.context.domain.queries import entities as _entities
+from amb247.context.domain.queries import history as _history
+from amb247.context.domain.retention import apply_retention
+from amb247.context.domain.rollups import roll_up
+
+__all__ = [
+    "FeedHandle", "apply_retention", "changed_after", "changes", "count", "count_by_type", "delete", "feed",
+    "feed_minutes", "feed_refusals", "feed_statuses", "get", "history", "hourly", "last_before", "newest_cursor", "prepare_ahead", "query", "roll_up",
+    "stream", "upsert", "values_at",
+]
+
+
+def upsert(
+    entities: Sequence[Mapping[str, Any]], *, source: str = "", keep_good: bool = False, strict: bool = True,
+    newest_wins: bool = True,
+) -> UpsertReport:
+    """Create or merge a batch of entities: state, history and change feed in one transaction.
+
+    When this returns outside a transaction, what it reports survives the loss of every process.
+
+    Parameters
+    ----------
+    entities : sequence of mappings
+        Normalized NGSI-LD entities: `id`, `type` (one or several), `scope`, and attributes with their `type` and
+        `value`/`object`/..., `observedAt`, `unitCode`, `datasetId`, sub-attributes. Attributes given replace those
+        stored, others stay. The same entity may come several times; later ones apply after earlier ones.
+    source : str
+        Who says so; written to the change feed.
+    keep_good : bool
+        Take the good entities of a batch that has bad ones, and report those.
+    strict : bool
+        Refuse attributes that the entity's declared type does not declare (`context.vocabulary`).
+    newest_wins : bool
+        An instance observed before the stored one goes to the history only.
+
+    Returns
+    -------
+    UpsertReport
+        ``taken + len(refused) == len(entities)``. Same value at the same `observedAt` is `unchanged`: nothing is
+        written for it.
+
+    Raises
+    ------
+    BatchRefused
+        Something was wrong and `keep_good` is false: nothing was written; its `refusals` say index, field, reason
+        and remedy of each.
+    ConcurrentChange
+        Outrun by other writers again and again; nothing was written.
+
+    References
+    ----------
+    ETSI GS CIM 009 v1.8.1, 5.6.8 (batch entity create or update).
+    """
+    return _upsert.upsert(entities, source=source, keep_good=keep_good, strict=strict, newest_wins=newest_wins)
+
+
+def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
+    """Delete entities; history remembers the deletion, the change feed tells it. How many there were."""
+    return _delete.delete(entity_ids, source=source)
+
+
+def get(entity_id: str) -> dict[str, Any] | None:
+    """The entity, normalized, with `createdAt` and `modifiedAt` in each instance; None when there is none."""
+    return _entities.get(entity_id)
+
+
+def query(
+    entity_type: str, *, where: Sequence[tuple[str, str, Any]] = (), within: Mapping[str, Any] | None = None,
+    near: tuple[float, float, float] | None = None, order_by: str | None = None, limit: int = 1_000, offset: int = 0,
+) -> list[dict[str, Any]]:
+    """Entities of a type.
+
+    Parameters
+    ----------
+    entity_type : str
+    where : sequence of (attribute, operator, value)
+        All must hold. Operators ``= != < <= > >=`` on the value (or object), and ``exists`` with True or False.
+    within : mapping, optional
+        GeoJSON Polygon or MultiPolygon, WGS84, that `location` must intersect.
+    near : (lon, lat, metres), optional
+        Greatest distance of `location`; the answer is then sorted by distance unless `order_by` is given.
+    order_by : str, optional
+        Attribute name, with ``-`` in front for descending. Default: by id.
+    limit, offset : int
+        Page; limit 1 to 10,000.
+
+    Raises
+    ------
+    BadQuery
+        Unknown operator, wrong geometry, impossible page.
+    """
+    return _entities.query(
+        entity_type, where=where, within=within, near=near, order_by=order_by, limit=limit, offset=offset
+    )
+
+
+def stream(types: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every entity of these types, in the order of ids, read in chunks of 5,000."""
+    return _entities.stream(types)
+
+
+def count(entity_type: str) -> int:
+    """How many entities of a type there are."""
+    return _entities.count(entity_type)
+
+
+def count_by_type() -> dict[str, int]:
+    """Type -> number of entities."""
+    return _entities.count_by_type()
+
+
+def history(
+    entity_id: str, attribute: str, start: datetime, end: datetime, *, limit: int = 10_000
+) -> list[Observation]:
+    """Observations of one attribute in ``[start, end)``, by time; the newest `limit` (at most 100,000) of them."""
+    return _history.history(entity_id, attribute, start, end, limit=limit)
+
+
+def hourly(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Hour]:
+    """Count, mean, least and greatest of a numeric attribute per hour of ``[start, end)``; empty hours are absent."""
+    return _history.hourly(entity_id, attribute, start, end)
+
+
+def last_before(
+    entity_type: str, attribute: str, moment: datetime, *, window: timedelta = timedelta(minutes=10)
+) -> dict[str, Observation]:
+    """Entity id -> its last observation of an attribute at a moment, none older than `window`."""
+    return _history.last_before(entity_type, attribute, moment, window=window)
+
+
+def changed_after(attributes: Sequence[str], moment: datetime) -> list[tuple[str, str]]:
+    """(entity id, attribute) pairs with an observation after a moment."""
+    return _history.changed_after(attributes, moment)
+
+
+def values_at(pairs: Sequence[tuple[str, str]], moment: datetime) -> dict[tuple[str, str], Observation]:
+    """Each pair's last observation at or before a moment; pairs without one are absent."""
+    return _history.values_at(pairs, moment)
+
+
+def changes(since: Cursor | None, *, limit: int = 10_000) -> list[Change]:
+    """Changes after a position in the order in which all readers see them.
+
+    Parameters
+    ----------
+    since : Cursor or None
+        Position of the last change seen; None reads from the oldest kept.
+    limit : int
+        At most so many; an answer shorter than this is all there is now.
+
+    Raises
+    ------
+    CursorTooOld
+        The feed no longer reaches back to `since`: read the state anew.
+    """
+    with connection.cursor() as cursor:
+        if since is not None:
+            _changes.require_kept(cursor, since)
+        return _changes.read(cursor, since or Cursor(0, 0), limit=limit)
+
+
+def newest_cursor() -> Cursor:
+    """A position from which `changes` misses nothing that a later read of the state does not show."""
+    with connection.cursor() as cursor:
+        return _changes.newest(cursor)
+
+
+def feed(
+    slug: str, *, name: str = "", kind: str = "", url: str = "", synthetic: bool = False, expected_every_s: int = 300
+) -> FeedHandle:
+    """The feed of this slug, made or renamed as said; its handle counts messages (`FeedHandle.record`)."""
+    return _feeds.feed(slug, name=name or slug, kind=kind, url=url, synthetic=synthetic,
+                       expected_every_s=expected_every_s)
+
+
+def feed_statuses() -> list[FeedStatus]:
+    """How every feed does: last message, rate, refused with reasons, latency."""
+    return _feeds.statuses()
+
+
+def feed_minutes(slug: str, *, since: datetime) -> list[FeedMinuteCount]:
+    """Counts of one feed per minute, by time; minutes without a message are absent."""
+    return _feeds.minutes(slug, since=since)
+
+
+def feed_refusals(slug: str) -> list[FeedRefusalCount]:
+    """Why rows of one feed were refused, the most frequent reason first."""
+    return _feeds.refusals(slug)

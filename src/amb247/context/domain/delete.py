@@ -1,0 +1,39 @@
+"""Removing entities: the state goes, the history remembers that it went, the feed tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import orjson
+from django.db import connection, transaction
+
+from amb247.context.domain.partitions import ensure_partitions
+from amb247.context.domain.upsert import write_changes
+from amb247.context.domain.validate import time_text
+
+
+def delete(entity_ids: Sequence[str], *, source: str) -> int:
+    """Delete those that exist, in one transaction; how many they were."""
+    now = datetime.now(UTC)
+    stamp = time_text(now)
+    with transaction.atomic():
+        ensure_partitions(history=[now.date()], changes=[now.date()])
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM context_entity WHERE id IN (SELECT id FROM context_entity WHERE id = ANY(%s) "
+                "ORDER BY id FOR UPDATE) RETURNING id, type, doc::text",
+                [list(entity_ids)],
+            )
+            gone = [(entity_id, types, orjson.loads(doc)) for entity_id, types, doc in cursor.fetchall()]
+            if not gone:
+                return 0
+            with cursor.copy(
+                "COPY context_history (entity_id, attribute, at, modified_at, deleted) FROM STDIN"
+            ) as copy:
+                copy.write("".join(
+                    f"{entity_id}\t{name}\t{stamp}\t{stamp}\tt\n" for entity_id, _, doc in gone for name in doc
+                ))
+            write_changes(cursor, [(entity_id, types, "deleted", {}) for entity_id, types, _ in gone],
+                          now=stamp, source=source)
+    return len(gone)

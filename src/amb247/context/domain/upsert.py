@@ -1,0 +1,325 @@
+"""The one door: state, history and change feed of a batch in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+from django.db import OperationalError, connection, transaction
+
+from amb247.context.data import Refusal, UpsertReport
+from amb247.context.domain.partitions import ensure_partitions, forget_known
+from amb247.context.domain.validate import Checked, Instance, check_batch, missing_required, time_text
+from amb247.context.errors import BatchRefused, ConcurrentChange
+from amb247.kernel.sql import statement
+
+ATTEMPTS = 6
+CHANNEL = "context_change"
+# Keys of an instance that do not make it another one: same value observed at the same time is no news.
+STAMPS = ("createdAt", "modifiedAt")
+
+
+@dataclass(slots=True)
+class Pending:
+    """An entity on its way: what is stored, what this batch changes."""
+
+    id: str
+    types: list[str]
+    scope: list[str]
+    stored: dict[str, Any]
+    version: int
+    box: list[float] | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
+    is_touched: bool = False
+
+
+@dataclass(slots=True)
+class Writing:
+    """The rows of one batch, before they are written."""
+
+    now: datetime
+    stamp: str
+    source: str
+    pending: dict[str, Pending] = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
+    hours: set[str] = field(default_factory=set)
+    days: set[str] = field(default_factory=set)
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    late: int = 0
+
+
+def upsert(
+    entities: Sequence[Any], *, source: str, keep_good: bool, strict: bool, newest_wins: bool
+) -> UpsertReport:
+    """Check, merge and write a batch; see `context.api.upsert` for the contract."""
+    now = datetime.now(UTC)
+    good, refused = check_batch(entities, now=now, strict=strict)
+    if refused and not keep_good:
+        raise BatchRefused(refused)
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction.atomic():
+                return _write(good, list(refused), now=now, source=source, keep_good=keep_good, newest_wins=newest_wins)
+        except _Outrun:
+            pass
+        except OperationalError as problem:
+            # A deadlock or serialisation failure inside somebody else's transaction is theirs to repeat.
+            if connection.in_atomic_block or getattr(problem.__cause__, "sqlstate", "") not in {"40P01", "40001"}:
+                raise
+        time.sleep(0.002 * 2**attempt)
+    raise ConcurrentChange(f"{ATTEMPTS} attempts were outrun by other writers; send the batch again.")
+
+
+class _Outrun(Exception):  # noqa: N818
+    """Another writer created one of our new entities between our look and our write."""
+
+
+def _write(
+    good: list[Checked], refused: list[Refusal], *, now: datetime, source: str, keep_good: bool, newest_wins: bool
+) -> UpsertReport:
+    writing = Writing(now=now, stamp=time_text(now), source=source)
+    _load(writing, good)
+    taken = 0
+    for index, checked in enumerate(good):
+        refusal = _apply(writing, checked, newest_wins=newest_wins, index=index)
+        if refusal is None:
+            taken += 1
+        else:
+            refused.append(refusal)
+    if refused and not keep_good:
+        raise BatchRefused(refused)
+    _store(writing)
+    return UpsertReport(
+        taken=taken, created=writing.created, updated=writing.updated, unchanged=writing.unchanged,
+        late=writing.late, refused=tuple(refused),
+    )
+
+
+def _load(writing: Writing, good: list[Checked]) -> None:
+    ids = list({checked.id for checked in good})
+    with connection.cursor() as cursor:
+        cursor.execute(statement("amb247.context", "lock_entities"), {"ids": ids})
+        for entity_id, types, scope, doc, version in cursor.fetchall():
+            writing.pending[entity_id] = Pending(entity_id, types, scope, orjson.loads(doc), version)
+
+
+def _apply(writing: Writing, checked: Checked, *, newest_wins: bool, index: int) -> Refusal | None:
+    """Merge one entity into what is stored; count what became of it."""
+    pending = writing.pending.get(checked.id)
+    is_new = pending is None
+    if pending is None:
+        missing = missing_required(checked)
+        if missing is not None:
+            return Refusal(index, checked.id, missing[0], f"is missing, and a new {missing[1]} needs it",
+                           "send it with the first message", "missing_attribute")
+        pending = Pending(checked.id, checked.types, checked.scope or [], {}, 0)
+        writing.pending[checked.id] = pending
+    is_late = _merge(writing, pending, checked, newest_wins=newest_wins)
+    for name in checked.types:
+        if name not in pending.types:
+            pending.types = [*pending.types, name]
+            pending.is_touched = True
+    if checked.scope is not None and checked.scope != pending.scope:
+        pending.scope = checked.scope
+        pending.is_touched = True
+    if is_new:
+        pending.is_touched = True
+        writing.created += 1
+    elif pending.changed or pending.is_touched:
+        writing.updated += 1
+    else:
+        writing.unchanged += 1
+    writing.late += is_late
+    return None
+
+
+def _merge(writing: Writing, pending: Pending, checked: Checked, *, newest_wins: bool) -> bool:
+    is_late = False
+    for name, given in checked.attributes.items():
+        stored = pending.stored.get(name)
+        if isinstance(given, dict) and (stored is None or isinstance(stored, dict)) and "datasetId" not in given and (
+            stored is None or "datasetId" not in stored
+        ):
+            outcome = _take(writing, pending.id, name, given, stored, newest_wins=newest_wins)
+            if outcome is _LATE:
+                is_late = True
+            elif outcome is not None:
+                pending.stored[name] = pending.changed[name] = outcome
+                if name == "location" and checked.box is not None:
+                    pending.box = checked.box
+            continue
+        merged, changed, late = _merge_datasets(writing, pending.id, name, given, stored, newest_wins=newest_wins)
+        is_late |= late
+        if changed:
+            pending.stored[name] = pending.changed[name] = merged
+    return is_late
+
+
+_LATE: Instance = {}
+
+
+def _take(
+    writing: Writing, entity_id: str, name: str, given: Instance, stored: Instance | None, *, newest_wins: bool
+) -> Instance | None:
+    """The instance to store, `_LATE` when it is older than the stored one, or None when it says nothing new."""
+    stamp = writing.stamp
+    if stored is None:
+        given["createdAt"] = given["modifiedAt"] = stamp
+        _remember(writing, entity_id, name, given)
+        return given
+    observed = given.get("observedAt")
+    before = stored.get("observedAt")
+    if observed == before and _says_the_same(given, stored):
+        return None
+    if newest_wins and observed is not None and before is not None and observed < before:
+        given["createdAt"] = given["modifiedAt"] = stamp
+        _remember(writing, entity_id, name, given)
+        return _LATE
+    given["createdAt"] = stored.get("createdAt", stamp)
+    given["modifiedAt"] = stamp
+    _remember(writing, entity_id, name, given)
+    return given
+
+
+def _says_the_same(given: Instance, stored: Instance) -> bool:
+    if given.get("value") != stored.get("value"):
+        return False
+    return given == {key: value for key, value in stored.items() if key not in STAMPS}
+
+
+def _merge_datasets(
+    writing: Writing, entity_id: str, name: str, given: Any, stored: Any, *, newest_wins: bool
+) -> tuple[Any, bool, bool]:
+    """Merge attributes of several instances, told apart by datasetId (none is the default instance)."""
+    by_dataset = {one.get("datasetId", ""): one for one in _as_list(stored)}
+    changed = late = False
+    for one in _as_list(given):
+        dataset = one.get("datasetId", "")
+        outcome = _take(writing, entity_id, name, one, by_dataset.get(dataset), newest_wins=newest_wins)
+        if outcome is _LATE:
+            late = True
+        elif outcome is not None:
+            by_dataset[dataset] = outcome
+            changed = True
+    merged = list(by_dataset.values())
+    return (merged[0] if len(merged) == 1 else merged), changed, late
+
+
+def _as_list(instances: Any) -> list[Instance]:
+    if instances is None:
+        return []
+    return instances if isinstance(instances, list) else [instances]
+
+
+BARE = frozenset({"type", "value", "observedAt", "createdAt", "modifiedAt"})
+
+
+def _remember(writing: Writing, entity_id: str, name: str, instance: Instance) -> None:
+    """One line of history in COPY's text format. Ids and names hold no tab, newline or backslash: validated."""
+    at = instance.get("observedAt") or writing.stamp
+    writing.days.add(at[:10])
+    value = instance.get("value")
+    number = "\\N"
+    body = "\\N"
+    if instance["type"] == "Property" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = repr(value)
+        writing.hours.add(at[:13])
+        if not instance.keys() <= BARE:
+            body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
+    else:
+        body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
+    writing.history.append(
+        f"{entity_id}\t{name}\t{at}\t{writing.stamp}\t{instance.get('datasetId', '')}\t{number}\t{body}\n"
+    )
+
+
+def _json_field(value: Any) -> str:
+    return orjson.dumps(value).decode().replace("\\", "\\\\")
+
+
+def _store(writing: Writing) -> None:
+    changed = sorted((p for p in writing.pending.values() if p.changed or p.is_touched), key=lambda p: p.id)
+    if not changed and not writing.history:
+        return
+    ensure_partitions(history=map(date.fromisoformat, sorted(writing.days)), changes=[writing.now.date()])
+    with connection.cursor() as cursor:
+        if changed:
+            rows = orjson.dumps([
+                {"id": p.id, "type": p.types, "scope": p.scope, "doc": p.changed, "box": p.box, "version": p.version + 1}
+                for p in changed
+            ]).decode()
+            cursor.execute(statement("amb247.context", "write_entities"), {"rows": rows, "now": writing.now})
+            if cursor.rowcount != len(changed):
+                raise _Outrun
+        if writing.history:
+            with cursor.copy(
+                "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
+            ) as copy:
+                copy.write("".join(writing.history))
+        if writing.hours:
+            mark_hours(cursor, writing.hours, writing.now)
+        if changed:
+            write_changes(cursor, [
+                (p.id, p.types, "updated" if p.version else "created", p.changed) for p in changed
+            ], now=writing.stamp, source=writing.source)
+
+
+_open_hours: dict[str, float] = {}
+
+
+def mark_hours(cursor: Any, hours: set[str], now: datetime) -> None:
+    """Mark the hours whose rollup must be made (again).
+
+    An open hour is marked once a process; a closed one each time, on its row, so that a rollup under way and a late
+    writer wait for each other.
+    """
+    current = time_text(now)[:13]
+    wanted = [hour for hour in hours if hour < current or hour not in _open_hours]
+    if not wanted:
+        return
+    cursor.execute(
+        "INSERT INTO context_dirty_hour (hour, touched) SELECT h, now() FROM unnest(%s::timestamptz[]) h ORDER BY h "
+        "ON CONFLICT (hour) DO UPDATE SET touched = EXCLUDED.touched",
+        [[f"{hour}:00:00Z" for hour in wanted]],
+    )
+    fresh = [hour for hour in wanted if hour >= current]
+
+    def note() -> None:
+        if len(_open_hours) > 48:
+            _open_hours.clear()
+        _open_hours.update((hour, time.monotonic()) for hour in fresh)
+
+    transaction.on_commit(note)
+
+
+def write_changes(
+    cursor: Any, changes: Sequence[tuple[str, list[str], str, dict[str, Any]]], *, now: str, source: str
+) -> None:
+    """Append to the feed and wake its readers when the transaction commits."""
+    with cursor.copy("COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN") as copy:
+        clean = _text_field(source)
+        copy.write("".join(
+            f"{now}\t{op}\t{entity_id}\t{_array_field(types)}\t{_json_field(attributes)}\t{clean}\n"
+            for entity_id, types, op, attributes in changes
+        ))
+    cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def _array_field(types: Sequence[str]) -> str:
+    return "{" + ",".join(f'"{name}"' for name in types) + "}"
+
+
+def _text_field(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", " ").replace("\n", " ").replace("\r", " ")
+
+
+def forget_caches() -> None:
+    """After the database was swapped under the process (tests, restore)."""
+    forget_known()
+    _open_hours.clear()

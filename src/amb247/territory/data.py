@@ -1,0 +1,192 @@
+"""What `api.py` takes and gives: plain frozen values, never models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NewType, TypeAlias
+
+from amb247.territory.enums import Scope
+
+AreaCode = NewType("AreaCode", str)
+LevelName: TypeAlias = Literal["metropolitan_area", "municipality", "commune", "neighbourhood"]
+ChannelName: TypeAlias = Literal["web", "api", "cli", "job"]
+
+
+@dataclass(frozen=True)
+class Area:
+    """One area of the territory.
+
+    `area_km2` is on the GRS80 ellipsoid, planimetric; `bbox` is west, south, east, north and `centroid` a lon, lat
+    that lies inside the shape, both in WGS84 degrees. All three are None for an area without a shape.
+    """
+
+    code: AreaCode
+    level: LevelName
+    name: str
+    parent: AreaCode | None = None
+    population: int | None = None
+    population_year: int | None = None
+    population_source: str = ""
+    area_km2: float | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    centroid: tuple[float, float] | None = None
+    synthetic: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class AreaNode:
+    """An area and those directly below it, sorted by code."""
+
+    area: Area
+    children: tuple[AreaNode, ...] = ()
+
+
+@dataclass(frozen=True)
+class AreaShape:
+    """An area with its GeoJSON geometry (WGS84), Polygon or MultiPolygon."""
+
+    area: Area
+    geometry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RoleHeld:
+    """A role of a person, held in one area (`area_code`) or one organisation (`organisation_id`)."""
+
+    id: int
+    name: str
+    area_code: AreaCode | None = None
+    organisation_id: int | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    id: int
+    email: str
+    full_name: str
+    language: str
+    is_active: bool
+    roles: tuple[RoleHeld, ...] = ()
+
+
+@dataclass(frozen=True)
+class Organisation:
+    id: int
+    kind: str
+    name: str
+    nit: str = ""
+    area_code: AreaCode | None = None
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """A valid token, without its secret."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: frozenset[str]
+    owner_id: int
+    area_code: AreaCode | None = None
+    organisation_id: int | None = None
+    expires_at: datetime | None = None
+
+    def allows(self, scope: Scope | str) -> bool:
+        """Whether the scope was given; where it holds is `api.token_allows`."""
+        return str(scope) in self.scopes
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token just made. `secret` exists only here: the database keeps a digest."""
+
+    info: TokenInfo
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RequestInfo:
+    """From where something was done."""
+
+    channel: ChannelName = "web"
+    ip: str | None = None
+    user_agent: str = ""
+
+
+@dataclass(frozen=True)
+class DemoAccount:
+    email: str
+    password: str = field(repr=False)
+    role: str
+    area_code: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the importer says about one feature.
+
+    Parameters
+    ----------
+    index : int
+        Position of the feature in the file, from 1; 0 is the file as a whole.
+    name : str
+        The feature's name or code as far as it could be read.
+    field : str
+        The property or part of the geometry concerned.
+    reason : str
+        What is wrong, or what was done.
+    remedy : str
+        What the person can do; empty where nothing is needed.
+    """
+
+    index: int
+    name: str
+    field: str
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a territory file: every feature is in exactly one of created, updated, unchanged, refused."""
+
+    file: str
+    layout: str
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: Sequence[Finding] = ()
+    repaired: Sequence[Finding] = ()
+    warnings: Sequence[Finding] = ()
+    is_written: bool = True
+
+    @property
+    def taken(self) -> int:
+        return self.created + self.updated
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Which property of a feature holds what; `level` and `parent` may also be fixed for the whole file.
+
+    Parameters
+    ----------
+    code, name, parent, population : str, optional
+        Property names.
+    level : str, optional
+        A property name, or one of the four levels for the whole file.
+    parent_code : str, optional
+        The parent of every feature, as a code.
+    """
+
+    code: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    level: str | None = None
+    population: str | None = None
+    parent_code: str | None = None

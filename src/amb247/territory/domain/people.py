@@ -1,0 +1,241 @@
+"""Inviting people, granting and revoking roles. Each verb checks, writes and audits in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import Prefetch, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from amb247.territory import models, rules
+from amb247.territory.data import AreaCode, Organisation, Person, RequestInfo, RoleHeld
+from amb247.territory.domain import audit, permissions
+from amb247.territory.domain.areas import territory
+from amb247.territory.domain.nit import normalised_nit
+from amb247.territory.enums import Level, Permission, RoleName
+from amb247.territory.errors import (
+    AreaUnknown,
+    LastAdministrator,
+    NotAllowed,
+    PersonExists,
+    RoleMisplaced,
+    TerritoryError,
+)
+
+
+def person_urn(person_id: int) -> str:
+    return f"urn:ngsi-ld:Person:{person_id}"
+
+
+def area_urn(code: str) -> str:
+    return f"urn:ngsi-ld:AdministrativeArea:{code}"
+
+
+def organisation_urn(organisation_id: int) -> str:
+    return f"urn:ngsi-ld:Organization:{organisation_id}"
+
+
+@transaction.atomic
+def invite_person(
+    email: str, *, full_name: str, language: str, by: models.User | None, request_info: RequestInfo | None
+) -> Person:
+    """A person without password or role; the caller hands over the link that sets the first password."""
+    address = email.strip().lower()
+    try:
+        validate_email(address)
+    except ValidationError as wrong:
+        raise TerritoryError(_("Escriba una dirección de correo válida.")) from wrong
+    if models.User.objects.filter(email=address).exists():
+        raise PersonExists(_("Ya existe una persona con el correo %(email)s.") % {"email": address})
+    user = models.User.objects.create_user(address, full_name=full_name.strip(), language=language)
+    audit.record(
+        by, "person.invite", person_urn(user.pk), details={"email": address}, request_info=request_info
+    )
+    return as_person(user, ())
+
+
+@transaction.atomic
+def grant_role(
+    user_id: int,
+    name: str,
+    *,
+    area_code: str | None,
+    organisation_id: int | None,
+    by: models.User | None,
+    valid_to: datetime | None,
+    request_info: RequestInfo | None,
+) -> RoleHeld:
+    """The role, or the one already held there: granting twice changes nothing and writes no second line."""
+    if (area_code is None) == (organisation_id is None):
+        raise RoleMisplaced(_("Un rol se tiene en un área o en una organización, no en ambas ni en ninguna."))
+    if name not in RoleName.values:
+        raise TerritoryError(_("No existe el rol «%(name)s».") % {"name": name})
+    if valid_to is not None and valid_to <= timezone.now():
+        raise TerritoryError(_("El rol terminaría antes de empezar: elija una fecha futura."))
+    refuse_unless_manager(by, area_code, organisation_id)
+    # The lock on the person makes two grants of the same role one after the other.
+    user = models.User.objects.select_for_update().get(pk=user_id)
+    area = area_of_code(area_code) if area_code else None
+    for existing in permissions.roles_of(user):
+        same_place = existing.area_code == area_code and existing.organisation_id == organisation_id
+        if existing.name == name and same_place and existing.valid_to == valid_to:
+            return existing
+    place = Q(area=area) if area else Q(organisation=organisation_id)
+    replaced = models.Role.objects.filter(place, user=user, name=name).filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=timezone.now())
+    )
+    if valid_to is not None:
+        for role in replaced.select_related("area"):
+            _keep_one_administrator(role)
+    replaced.update(valid_to=timezone.now())
+    role = models.Role.objects.create(
+        user=user, name=name, area=area, organisation_id=organisation_id, valid_to=valid_to, granted_by=by
+    )
+    audit.record(
+        by,
+        "role.grant",
+        person_urn(user.pk),
+        area_code=area_code or "",
+        after=_described(role),
+        request_info=request_info,
+    )
+    return permissions.held(role)
+
+
+@transaction.atomic
+def revoke_role(role_id: int, *, by: models.User | None, request_info: RequestInfo | None) -> bool:
+    """End the role now. False when it had ended already."""
+    role = models.Role.objects.select_for_update(of=("self",)).select_related("area").get(pk=role_id)
+    refuse_unless_manager(by, role.area.code if role.area else None, role.organisation_id)
+    now = timezone.now()
+    if role.valid_to is not None and role.valid_to <= now:
+        return False
+    _keep_one_administrator(role)
+    before = _described(role)
+    role.valid_to = max(now, role.valid_from)
+    role.save(update_fields=["valid_to"])
+    audit.record(
+        by,
+        "role.revoke",
+        person_urn(role.user_id),
+        area_code=role.area.code if role.area else "",
+        before=before,
+        after=_described(role),
+        request_info=request_info,
+    )
+    return True
+
+
+def refuse_unless_manager(by: models.User | None, area_code: str | None, organisation_id: int | None) -> None:
+    """`None` is the platform itself (first start, command line): it may."""
+    if by is not None and not permissions.can(by, Permission.PEOPLE_MANAGE, area_code, organisation_id):
+        raise NotAllowed(_("Solo quien administra este lugar puede otorgar o revocar roles en él."))
+
+
+def _keep_one_administrator(role: models.Role) -> None:
+    """The metropolitan area always keeps somebody who can let others in."""
+    if role.name != RoleName.ADMINISTRATOR or role.area is None or role.area.level != Level.METROPOLITAN_AREA:
+        return
+    # Lock the others too: two administrators who revoke each other at once must not both succeed.
+    others = (
+        models.Role.objects.select_for_update(of=("self",))
+        .filter(name=role.name, area=role.area, valid_to__isnull=True, user__is_active=True)
+        .exclude(pk=role.pk)
+        .order_by("pk")
+    )
+    if not others:
+        raise LastAdministrator(
+            _("Es el último administrador del área metropolitana: otorgue primero el rol a otra persona.")
+        )
+
+
+def _described(role: models.Role) -> dict[str, object]:
+    return {
+        "role": role.name,
+        "area": role.area.code if role.area else None,
+        "organisation": role.organisation_id,
+        "valid_from": role.valid_from.isoformat(),
+        "valid_to": role.valid_to.isoformat() if role.valid_to else None,
+    }
+
+
+def area_of_code(code: str) -> models.Area:
+    found = models.Area.objects.filter(code=code).first()
+    if found is None:
+        raise AreaUnknown(_("No existe el área «%(code)s».") % {"code": code})
+    return found
+
+
+def as_person(user: models.User, roles: Iterable[RoleHeld]) -> Person:
+    return Person(
+        id=user.pk,
+        email=user.email,
+        full_name=user.full_name,
+        language=user.language,
+        is_active=user.is_active,
+        roles=tuple(roles),
+    )
+
+
+def people_managed_by(user: models.User) -> list[Person]:
+    """People with a role in a place that the user administers, with those roles; and all without any role.
+
+    The roleless are shown only to administrators of the metropolitan area: they belong to no place yet.
+    """
+    managed = {area.code for area in permissions.areas_where(user, Permission.PEOPLE_MANAGE)}
+    roles = permissions.roles_of(user)
+    organisations = {
+        role.organisation_id
+        for role in roles
+        if role.organisation_id and rules.is_granted(role.name, Permission.PEOPLE_MANAGE)
+    }
+    is_above_all = any(root.area.code in managed for root in territory().roots)
+    now = timezone.now()
+    valid = models.Role.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now)).select_related("area")
+    people = []
+    for person in models.User.objects.prefetch_related(Prefetch("roles", valid, to_attr="valid_roles")):
+        held_roles = [permissions.held(role) for role in person.valid_roles]
+        seen = [
+            role
+            for role in held_roles
+            if role.area_code in managed
+            or role.organisation_id in organisations
+            or (role.organisation_id and is_above_all)
+        ]
+        if seen or is_above_all:
+            people.append(as_person(person, seen))
+    return people
+
+
+@transaction.atomic
+def register_organisation(
+    kind: str,
+    name: str,
+    *,
+    nit: str,
+    area_code: str | None,
+    by: models.User | None,
+    request_info: RequestInfo | None,
+) -> Organisation:
+    """The organisation of this kind and name; made when absent, and audited then."""
+    area = area_of_code(area_code) if area_code else None
+    number = normalised_nit(nit) if nit else ""
+    found, is_new = models.Organisation.objects.get_or_create(
+        kind=kind, name=name.strip(), defaults={"nit": number, "area": area}
+    )
+    if is_new:
+        audit.record(
+            by,
+            "organisation.register",
+            organisation_urn(found.pk),
+            area_code=area_code or "",
+            after={"kind": kind, "name": found.name, "nit": number},
+            request_info=request_info,
+        )
+    code = AreaCode(found.area.code) if found.area else None
+    return Organisation(found.pk, found.kind, found.name, found.nit, code)
