@@ -12,7 +12,16 @@ from typing import Any
 
 from django.db import connection
 
-from amb247.context.data import Change, Cursor, FeedStatus, Hour, Observation, UpsertReport
+from amb247.context.data import (
+    Change,
+    Cursor,
+    FeedMinuteCount,
+    FeedRefusalCount,
+    FeedStatus,
+    Hour,
+    Observation,
+    UpsertReport,
+)
 from amb247.context.domain import delete as _delete
 from amb247.context.domain import feeds as _feeds
 from amb247.context.domain import upsert as _upsert
@@ -26,7 +35,7 @@ from amb247.context.domain.rollups import roll_up
 
 __all__ = [
     "FeedHandle", "apply_retention", "changed_after", "changes", "count", "count_by_type", "delete", "feed",
-    "feed_statuses", "get", "history", "hourly", "last_before", "newest_cursor", "prepare_ahead", "query", "roll_up",
+    "feed_minutes", "feed_refusals", "feed_statuses", "get", "history", "hourly", "last_before", "newest_cursor", "prepare_ahead", "query", "roll_up",
     "stream", "upsert", "values_at",
 ]
 
@@ -197,3 +206,13 @@ def feed(
 def feed_statuses() -> list[FeedStatus]:
     """How every feed does: last message, rate, refused with reasons, latency."""
     return _feeds.statuses()
+
+
+def feed_minutes(slug: str, *, since: datetime) -> list[FeedMinuteCount]:
+    """Counts of one feed per minute, by time; minutes without a message are absent."""
+    return _feeds.minutes(slug, since=since)
+
+
+def feed_refusals(slug: str) -> list[FeedRefusalCount]:
+    """Why rows of one feed were refused, the most frequent reason first."""
+    return _feeds.refusals(slug)

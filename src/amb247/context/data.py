@@ -106,3 +106,21 @@ class FeedStatus:
     synthetic: bool
     state: Literal["live", "quiet", "never"]
     reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+class FeedMinuteCount(NamedTuple):
+    """What a feed brought within the minute that starts at `minute`."""
+
+    minute: datetime
+    messages: int
+    taken: int
+    refused: int
+
+
+class FeedRefusalCount(NamedTuple):
+    """Why rows of a feed were refused: reason code, how many, when last, one example in words."""
+
+    reason: str
+    count: int
+    last_at: datetime
+    example: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +33,11 @@ def key_of(entity_id: str) -> int:
 
 def short(entity_id: str) -> str:
     return entity_id.removeprefix(PREFIX)
+
+
+def is_inside(code: str, visible: Collection[str]) -> bool:
+    """Whether an area is one of these or lies below one: codes say it (68001, 68001-01, 68001-01-003)."""
+    return any(code == one or code.startswith(f"{one}-") for one in visible)
 
 
 @dataclass
@@ -251,21 +256,21 @@ class Picture:
         """Active alerts, worst and newest first."""
         with self.lock:
             rank = {name: number for number, name in enumerate(SEVERITIES)}
-            chosen = [alert for alert in self.alerts.values() if visible is None or alert["area"][:5] in visible]
+            chosen = [alert for alert in self.alerts.values() if visible is None or is_inside(alert["area"], visible)]
             chosen.sort(key=lambda alert: alert["issued"], reverse=True)
             return sorted(chosen, key=lambda alert: rank.get(alert["severity"], 9))
 
     def mask(self, layer: Layer, visible: frozenset[str] | None) -> npt.NDArray[np.bool_]:
-        """Which rows live in the visible municipalities; a copy that may be changed."""
+        """Which rows live in the visible areas; a copy that may be changed."""
         alive = layer.alive[: layer.size].copy()
         if visible is None:
             return alive
-        allowed = np.array([name[:5] in visible for name in self.area_names] + [False], np.bool_)
+        allowed = np.array([is_inside(name, visible) for name in self.area_names] + [False], np.bool_)
         return alive & allowed[layer.area[: layer.size]]
 
     def area_mask(self, layer: Layer, code: str) -> npt.NDArray[np.bool_]:
         """Which rows lie in an area: a municipality, a commune of it, or a neighbourhood."""
-        inside = np.array([name == code or name.startswith(code + "-") for name in self.area_names] + [False], np.bool_)
+        inside = np.array([is_inside(name, {code}) for name in self.area_names] + [False], np.bool_)
         return inside[layer.area[: layer.size]]
 
     def _news(self, visible: frozenset[str] | None, *, many: bool) -> FrameContent:
@@ -284,7 +289,7 @@ class Picture:
                     shown = layer.row(row)
                     shown[6] = key
                     things.append(shown)
-        alerts = [a for a in self.changed_alerts.values() if visible is None or a["area"][:5] in visible]
+        alerts = [a for a in self.changed_alerts.values() if visible is None or is_inside(a["area"], visible)]
         return FrameContent(vehicles, things, gone, alerts, self.counts(visible), many, self.newest)
 
     def _take(self, entity_id: str, types: Sequence[str], attributes: dict[str, Any]) -> None:
@@ -303,8 +308,22 @@ class Picture:
             elif name == ALERT and entity_id in self.alerts:
                 self.changed_alerts[entity_id] = self.alerts.pop(entity_id) | {"status": "cleared"}
 
+    def describe_alert(self, entity: dict[str, Any]) -> dict[str, Any]:
+        """An Alert entity as the front end takes it."""
+        return self._describe(entity["id"], entity, None)
+
     def _take_alert(self, entity_id: str, attributes: dict[str, Any]) -> None:
-        known = self.alerts.get(entity_id) or {
+        alert = self._describe(entity_id, attributes, self.alerts.get(entity_id))
+        if alert["status"] == "active":
+            self.alerts[entity_id] = alert
+        else:
+            self.alerts.pop(entity_id, None)
+        self.changed_alerts[entity_id] = alert
+
+    def _describe(
+        self, entity_id: str, attributes: dict[str, Any], known: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        known = known or {
             "id": short(entity_id), "severity": "informational", "category": "", "subCategory": "", "description": "",
             "status": "active", "issued": "", "lon": None, "lat": None, "source": None, "affected": None, "area": "",
         }
@@ -323,11 +342,7 @@ class Picture:
         if isinstance(location, dict) and location["value"]["type"] == "Point":
             alert["lon"], alert["lat"] = location["value"]["coordinates"][:2]
             alert["area"] = self._area_of_point(alert["lon"], alert["lat"])
-        if alert["status"] == "active":
-            self.alerts[entity_id] = alert
-        else:
-            self.alerts.pop(entity_id, None)
-        self.changed_alerts[entity_id] = alert
+        return alert
 
     def _area_of_point(self, lon: float, lat: float) -> str:
         if self.find_areas is None:
@@ -358,9 +373,3 @@ class Picture:
             layer.touched.clear()
             layer.gone.clear()
         self.changed_alerts.clear()
-
-
-def moment_text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-

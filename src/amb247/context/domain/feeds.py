@@ -10,8 +10,8 @@ from typing import Literal
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from amb247.context.data import FeedStatus
-from amb247.context.models import Feed, FeedMinute
+from amb247.context.data import FeedMinuteCount, FeedRefusalCount, FeedStatus
+from amb247.context.models import Feed, FeedMinute, FeedRefusal
 
 QUIET_FACTOR = 3  # a feed is quiet after this many of its expected intervals without a message
 RATE_MINUTES = 5
@@ -115,6 +115,16 @@ def _state(row: Feed, now: datetime) -> Literal["live", "quiet", "never"]:
         return "never"
     limit = timedelta(seconds=row.expected_every_s * QUIET_FACTOR)
     return "live" if now - row.last_message_at <= limit else "quiet"
+
+
+def minutes(slug: str, *, since: datetime) -> list[FeedMinuteCount]:
+    rows = FeedMinute.objects.filter(feed__slug=slug, minute__gte=since).order_by("minute")
+    return [FeedMinuteCount(*row) for row in rows.values_list("minute", "messages", "taken", "refused")]
+
+
+def refusals(slug: str) -> list[FeedRefusalCount]:
+    rows = FeedRefusal.objects.filter(feed__slug=slug).order_by("-count")
+    return [FeedRefusalCount(*row) for row in rows.values_list("reason", "count", "last_at", "example")]
 
 
 def forget_old_minutes() -> int:

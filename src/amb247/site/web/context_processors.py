@@ -2,10 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
+
+from amb247.territory import api as territory
+
+
+@dataclass(frozen=True)
+class Door:
+    """One system of the platform, as menu and portal show it."""
+
+    url: str
+    label: Any
+    icon: str
+    key: str
+    permission: str
+    description: Any
+
+
+DOORS = (
+    Door("/centro/", _("Centro de control"), "map", "g m", territory.Permission.CENTRE_VIEW,
+         _("Mapa, alertas, lista y cifras de la ciudad, que se mueven solos.")),
+    Door("/fuentes/", _("Fuentes de datos"), "feed", "g f", territory.Permission.FEEDS_VIEW,
+         _("Qué llega, con qué demora, y qué se rechazó y por qué.")),
+    Door("/movilidad/gtfs/", _("Rutas y horarios GTFS"), "bus", "g b", territory.Permission.GTFS_VIEW,
+         _("Versiones del GTFS: importarlas, compararlas, activarlas y volver a la anterior.")),
+    Door("/territorio/", _("Territorio y personas"), "territory", "g t", territory.Permission.TERRITORY_VIEW,
+         _("Municipios, comunas y barrios; personas, roles, fichas de acceso y bitácora.")),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    return {"menu": [], "synthetic_city": False}
+    return {
+        "menu": SimpleLazyObject(lambda: menu(request)),
+        "synthetic_city": SimpleLazyObject(is_synthetic),
+        "city_name": SimpleLazyObject(city_name),
+        "live_url": "",
+    }
+
+
+def menu(request: HttpRequest) -> list[dict[str, Any]]:
+    user = getattr(request, "user", None)
+    return [
+        {"url": door.url, "label": door.label, "icon": door.icon, "key": door.key,
+         "current": request.path.startswith(door.url)}
+        for door in DOORS if territory.can(user, door.permission)
+    ]
+
+
+def is_synthetic() -> bool:
+    return any(area.synthetic for area in territory.areas(territory.Level.MUNICIPALITY))
+
+
+def city_name() -> str:
+    roots = territory.areas(territory.Level.METROPOLITAN_AREA)
+    return roots[0].name if roots else ""

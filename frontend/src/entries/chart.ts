@@ -1,0 +1,2 @@
+// Pages with charts and no map.
+import "../elements/time-chart";

@@ -1,0 +1,1 @@
+"""Foreign forms in which entities arrive."""

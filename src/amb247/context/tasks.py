@@ -1,0 +1,35 @@
+"""Background entry points of the context; each calls one function and may run any number of times."""
+
+from __future__ import annotations
+
+import logging
+
+from procrastinate.contrib.django import app
+
+from amb247.context import api
+from amb247.context.domain.feeds import forget_old_minutes
+
+log = logging.getLogger(__name__)
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(queueing_lock="context.roll_up", pass_context=False)
+def roll_up(timestamp: int) -> None:
+    """Hourly figures of the hours that closed or changed."""
+    done = api.roll_up()
+    if done:
+        log.info("hours rolled up", extra={"hours": len(done), "timestamp": timestamp})
+
+
+@app.periodic(cron="7 * * * *")
+@app.task(queueing_lock="context.prepare_ahead")
+def prepare_ahead(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it
+    """Partitions of the coming days."""
+    api.prepare_ahead()
+
+
+@app.periodic(cron="20 8 * * *")
+@app.task(queueing_lock="context.retention")
+def apply_retention(timestamp: int) -> None:  # noqa: ARG001
+    """Forget what is past its term (03:20 in Bogotá)."""
+    log.info("retention", extra={"deleted": api.apply_retention(), "minutes": forget_old_minutes()})

@@ -1,0 +1,39 @@
+"""What the active static feed knows that real-time messages only name: where stops are, what lines are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from amb247.mobility.domain.tables import table_of
+from amb247.mobility.enums import VersionState
+from amb247.mobility.models import GtfsVersion
+
+
+@dataclass(frozen=True)
+class StaticNames:
+    """Stop id -> (lon, lat), and route id -> short name; both empty without an active version."""
+
+    stops: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    routes: Mapping[str, str] = field(default_factory=dict)
+
+
+def static_names(feed: str) -> StaticNames:
+    """Those of the feed's active version; read once for each version. One query when nothing changed."""
+    version = GtfsVersion.objects.filter(feed__slug=feed, state=VersionState.ACTIVE).values_list("pk", "sha256").first()
+    return _names(*version) if version is not None else StaticNames()
+
+
+@lru_cache(maxsize=8)
+def _names(version_id: int, sha256: str) -> StaticNames:  # noqa: ARG001  the content's hash keeps a reused id from finding another's names
+    stops = table_of(version_id, "stops", columns=["stop_id", "stop_lon", "stop_lat"])
+    routes = table_of(version_id, "routes", columns=["route_id", "route_short_name"])
+    places = {}
+    if stops is not None and stops.width == 3:
+        placed = stops.select("stop_id", "stop_lon", "stop_lat").drop_nulls()
+        places = {stop_id: (round(lon, 6), round(lat, 6)) for stop_id, lon, lat in placed.iter_rows()}
+    names = {}
+    if routes is not None and routes.width == 2:
+        names = dict(routes.select("route_id", "route_short_name").drop_nulls().iter_rows())
+    return StaticNames(places, names)

@@ -1,0 +1,43 @@
+"""The database of a command: the embedded server of the data directory, or the one AMB_DATABASE_URL names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import django
+
+from amb247.kernel.engine import Engine, open_engine
+from amb247.site.settings import data_directory
+
+
+@contextlib.contextmanager
+def database() -> Iterator[Engine]:
+    """Make `AMB_DATABASE_URL` say where the database is, set Django up, and stop at the end what was started here."""
+    given = os.environ.get("AMB_DATABASE_URL")
+    engine = Engine(url=given) if given else open_engine(data_directory())
+    os.environ["AMB_DATABASE_URL"] = engine.url
+    try:
+        django.setup()
+        yield engine
+    finally:
+        if not given:
+            del os.environ["AMB_DATABASE_URL"]
+        engine.stop()
+
+
+def migrate() -> int:
+    """Bring the schema up to date; how many migrations ran. Also makes the partitions of the coming days."""
+    from django.core.management import call_command  # noqa: PLC0415 - needs the set-up
+    from django.db import connection  # noqa: PLC0415
+    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
+
+    from amb247.context.api import prepare_ahead  # noqa: PLC0415
+
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        call_command("migrate", verbosity=0, interactive=False)
+    prepare_ahead()
+    return len(plan)

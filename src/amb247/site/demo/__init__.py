@@ -1,0 +1,1 @@
+"""The synthetic demonstration city: pure Python, no database, deterministic by seed."""
