@@ -11,11 +11,18 @@ from django.utils import timezone
 
 from amb247.mobility.adapters.avl_csv import SpeedUnit
 from amb247.mobility.data import (
-    AsOf, Difference, FeedSummary, GtfsReport, PollResult, ReplayReport, VersionSummary,
+    AsOf,
+    Difference,
+    FeedSummary,
+    GtfsReport,
+    MessageResult,
+    ReplayReport,
+    VersionSummary,
 )  # fmt: skip
 from amb247.mobility.domain import activation as _activation
 from amb247.mobility.domain import difference as _difference
 from amb247.mobility.domain import importing as _importing
+from amb247.mobility.domain import ingest as _ingest
 from amb247.mobility.domain import polling as _polling
 from amb247.mobility.domain import replay as _replay
 from amb247.mobility.domain.queries import feeds as _feeds
@@ -30,11 +37,12 @@ __all__ = [
     "compare_gtfs",
     "gtfs_feeds",
     "import_gtfs",
-    "poll_due",
+    "poll_due_feeds",
     "poll_once",
     "poll_until",
     "replay",
     "roll_back_gtfs",
+    "take_gtfs_realtime",
 ]
 
 
@@ -98,7 +106,9 @@ def activate_gtfs(
     return _feeds.summary_of(_activation.activate(feed, number, actor=actor, request_info=request_info), feed)
 
 
-def roll_back_gtfs(feed: str, *, actor: int | None = None, request_info: RequestInfo | None = None) -> VersionSummary:
+def roll_back_gtfs(
+    feed: str, *, actor: int | None = None, request_info: RequestInfo | None = None
+) -> VersionSummary:
     """Make the version that was active before the present one active again; audited.
 
     Raises
@@ -120,7 +130,10 @@ def compare_gtfs(feed: str, old: int, new: int) -> Difference:
     ------
     VersionUnknown
     """
-    found = {version.number: version for version in GtfsVersion.objects.filter(feed__slug=feed, number__in=[old, new])}
+    found = {
+        version.number: version
+        for version in GtfsVersion.objects.filter(feed__slug=feed, number__in=[old, new])
+    }
     if missing := {old, new} - found.keys():
         raise VersionUnknown(f"{feed} has no version {min(missing)}")
     return _difference.difference(found[old], found[new])
@@ -174,17 +187,49 @@ def replay(
     )  # fmt: skip
 
 
+def take_gtfs_realtime(
+    content: bytes,
+    *,
+    feed: str,
+    received_at: datetime | None = None,
+    synthetic: bool = False,
+    keep_good: bool = False,
+) -> MessageResult:
+    """Take one GTFS-Realtime message that somebody else received.
+
+    Parameters
+    ----------
+    content : bytes
+        Protobuf or JSON, gzipped or not.
+    feed : str
+        Slug of the static feed its routes, trips and stops belong to; counted in the feed `gtfs-rt-<slug>`.
+    received_at : datetime, optional
+        Aware. Fixes more than five minutes later are refused; the message's own time without it.
+    synthetic : bool
+        Marks the vehicles and the feed as not real.
+    keep_good : bool
+        Take the whole entities of a message that is cut short.
+
+    Returns
+    -------
+    MessageResult    never raises for what is in the message
+    """
+    return _ingest.take_gtfs_realtime(
+        content, feed=feed, received_at=received_at, synthetic=synthetic, keep_good=keep_good
+    )
+
+
 def add_realtime_source(feed: str, url: str, *, interval_s: int = 30) -> int:
     """Register an http(s) address that answers with GTFS-Realtime; its number. Raises SourceRefused."""
     return _polling.add_source(feed, url, interval_s=interval_s).pk
 
 
-def poll_once(source_id: int, *, now: datetime | None = None) -> PollResult:
-    """Ask one live source once; see `PollResult.status`. Never raises for what the source answers."""
+def poll_once(source_id: int, *, now: datetime | None = None) -> MessageResult:
+    """Ask one live source once; see `MessageResult.status`. Never raises for what the source answers."""
     return _polling.poll_once(source_id, now=now)
 
 
-def poll_due() -> list[PollResult]:
+def poll_due_feeds() -> list[MessageResult]:
     """Ask every enabled source whose time has come."""
     return _polling.poll_due()
 
