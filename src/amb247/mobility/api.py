@@ -37,12 +37,12 @@ __all__ = [
     "compare_gtfs",
     "gtfs_feeds",
     "import_gtfs",
-    "poll_due_feeds",
+    "poll_due",
     "poll_once",
     "poll_until",
     "replay",
     "roll_back_gtfs",
-    "take_gtfs_realtime",
+    "take_message",
 ]
 
 
@@ -187,35 +187,33 @@ def replay(
     )  # fmt: skip
 
 
-def take_gtfs_realtime(
-    content: bytes,
-    *,
-    feed: str,
-    received_at: datetime | None = None,
-    synthetic: bool = False,
-    keep_good: bool = False,
+def take_message(
+    content: bytes, *, feed: str, received_at: datetime | None = None, keep_good: bool = False
 ) -> MessageResult:
-    """Take one GTFS-Realtime message that somebody else received.
+    """Take one GTFS-Realtime message that somebody hands over: a gateway, a simulator, a test.
 
     Parameters
     ----------
     content : bytes
         Protobuf or JSON, gzipped or not.
     feed : str
-        Slug of the static feed its routes, trips and stops belong to; counted in the feed `gtfs-rt-<slug>`.
-    received_at : datetime, optional
-        Aware. Fixes more than five minutes later are refused; the message's own time without it.
-    synthetic : bool
-        Marks the vehicles and the feed as not real.
+        Slug of the static feed whose routes, trips and stops it names; counted in the feed `<slug>-rt`. The vehicles
+        are synthetic where that feed is.
+    received_at : datetime, aware, optional
+        When it came; times more than five minutes later are refused. Default: now.
     keep_good : bool
         Take the whole entities of a message that is cut short.
 
     Returns
     -------
-    MessageResult    never raises for what is in the message
+    MessageResult    status "taken" or "unreadable"; never raises for what is in the message
+
+    Raises
+    ------
+    FeedUnknown
     """
-    return _ingest.take_gtfs_realtime(
-        content, feed=feed, received_at=received_at, synthetic=synthetic, keep_good=keep_good
+    return _ingest.take_pushed(
+        content, feed=feed, received_at=received_at or timezone.now(), keep_good=keep_good
     )
 
 
@@ -229,7 +227,7 @@ def poll_once(source_id: int, *, now: datetime | None = None) -> MessageResult:
     return _polling.poll_once(source_id, now=now)
 
 
-def poll_due_feeds() -> list[MessageResult]:
+def poll_due() -> list[MessageResult]:
     """Ask every enabled source whose time has come."""
     return _polling.poll_due()
 

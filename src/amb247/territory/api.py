@@ -186,7 +186,7 @@ def area_of(lon: float, lat: float) -> Area | None:
 
 
 def area_codes_of(lon_lat: ArrayLike, *, level: LevelName | Level | None = None) -> NDArray[np.object_]:
-    """The area of each of many points (100,000 in about 0.1 s, see `benchmarks/territory`).
+    """The area of each of many points: 100,000 in 0.2 s for one level, 0.45 s for all (real layers, one core).
 
     Parameters
     ----------

@@ -102,6 +102,17 @@ class TokenInfo:
 
 
 @dataclass(frozen=True)
+class TokenLine:
+    """A token as a list shows it, valid or not."""
+
+    info: TokenInfo
+    owner: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class NewToken:
     """A token just made. `secret` exists only here: the database keeps a digest."""
 
@@ -116,6 +127,35 @@ class RequestInfo:
     channel: ChannelName = "web"
     ip: str | None = None
     user_agent: str = ""
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One line of the audit log; `actor` is a person's e-mail, empty for the platform itself."""
+
+    id: int
+    at: datetime
+    actor: str
+    verb: str
+    object_urn: str
+    area_code: str
+    channel: str
+    ip: str | None
+    user_agent: str
+    details: Mapping[str, Any]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which lines to show: each given part must match; `start` and `end` are aware, the end is not included."""
+
+    verb: str = ""
+    actor: str = ""
+    object_urn: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True)

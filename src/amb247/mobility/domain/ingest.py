@@ -13,7 +13,7 @@ from amb247.mobility.adapters.gtfs_realtime import read_message
 from amb247.mobility.context import vehicle_entity
 from amb247.mobility.data import MessageResult, Refusal, VehicleFix
 from amb247.mobility.domain.static import StaticNames, static_names
-from amb247.mobility.errors import UnreadableMessage
+from amb247.mobility.errors import FeedUnknown, UnreadableMessage
 from amb247.mobility.models import GtfsFeed
 
 BATCH = 1_000
@@ -87,15 +87,22 @@ def take(
     return Taken(taken, late, unchanged, dict(refused), tuple(samples), newest)
 
 
-def take_gtfs_realtime(
-    content: bytes, *, feed: str, received_at: datetime | None, synthetic: bool, keep_good: bool
-) -> MessageResult:
-    """A message handed over in the process, counted in the feed `gtfs-rt-<feed>`; see `api.take_gtfs_realtime`."""
-    name = GtfsFeed.objects.filter(slug=feed).values_list("name", flat=True).first() or feed
-    label = f"GTFS-Realtime {name}"
-    slug = f"gtfs-rt-{feed[:60]}"
-    handle = context.feed(slug, name=label, kind="GTFS-Realtime", synthetic=synthetic, expected_every_s=60)
-    return take_message(content, Origin(feed, label, handle, synthetic), now=received_at, keep_good=keep_good)
+def take_pushed(content: bytes, *, feed: str, received_at: datetime, keep_good: bool) -> MessageResult:
+    """A message handed over in the process; see `api.take_message`."""
+    static = GtfsFeed.objects.filter(slug=feed).values_list("name", "is_synthetic").first()
+    if static is None:
+        raise FeedUnknown(feed)
+    name, is_synthetic = static
+    handle = context.feed(
+        f"{feed}-rt",
+        name=f"{name} · GTFS-Realtime",
+        kind="GTFS-Realtime",
+        synthetic=is_synthetic,
+        expected_every_s=30,
+    )
+    return take_message(
+        content, Origin(feed, name, handle, is_synthetic), now=received_at, keep_good=keep_good
+    )
 
 
 def take_message(

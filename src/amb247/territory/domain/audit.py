@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from amb247.territory import models
-from amb247.territory.data import RequestInfo, TokenInfo
+from amb247.territory.data import AuditFilter, AuditLine, RequestInfo, TokenInfo
+from amb247.territory.domain import permissions
+from amb247.territory.domain.areas import territory
+from amb247.territory.enums import Permission
 
 SECRET_WORDS = ("password", "secret", "token", "contraseña", "clave")
 MASK = "•••"
@@ -65,3 +70,57 @@ def _person_id(actor: models.User | TokenInfo | int | None) -> int | None:
     if isinstance(actor, int) or actor is None:
         return actor
     return actor.pk
+
+
+def lines_for(
+    user: models.User, wanted: AuditFilter, *, before_id: int | None, limit: int
+) -> list[AuditLine]:
+    """Newest first; pages go by id, so that lines written meanwhile shift nothing."""
+    found = _visible(user, wanted)
+    if before_id is not None:
+        found = found.filter(pk__lt=before_id)
+    return [_line(entry) for entry in found[:limit]]
+
+
+def all_lines_for(user: models.User, wanted: AuditFilter, *, limit: int) -> Iterator[AuditLine]:
+    """For an export: read in pieces, never all in memory."""
+    for entry in _visible(user, wanted)[:limit].iterator(chunk_size=1000):
+        yield _line(entry)
+
+
+def _visible(user: models.User, wanted: AuditFilter) -> QuerySet[models.AuditEntry]:
+    """Lines of the areas where the person may read the log; those of no area only for the whole metropolitan area."""
+    codes = {str(area.code) for area in permissions.areas_where(user, Permission.AUDIT_VIEW)}
+    found = models.AuditEntry.objects.select_related("actor").order_by("-id")
+    if not any(root.area.code in codes for root in territory().roots):
+        found = found.filter(area_code__in=codes)
+    if wanted.verb:
+        found = found.filter(verb__startswith=wanted.verb)
+    if wanted.actor:
+        found = found.filter(
+            Q(actor__email__icontains=wanted.actor) | Q(actor__full_name__icontains=wanted.actor)
+        )
+    if wanted.object_urn:
+        found = found.filter(object_urn__icontains=wanted.object_urn)
+    if wanted.start:
+        found = found.filter(at__gte=wanted.start)
+    if wanted.end:
+        found = found.filter(at__lt=wanted.end)
+    return found
+
+
+def _line(entry: models.AuditEntry) -> AuditLine:
+    return AuditLine(
+        id=entry.pk,
+        at=entry.at,
+        actor=entry.actor.email if entry.actor else "",
+        verb=entry.verb,
+        object_urn=entry.object_urn,
+        area_code=entry.area_code,
+        channel=entry.channel,
+        ip=entry.ip,
+        user_agent=entry.user_agent,
+        details=entry.details,
+        before=entry.before,
+        after=entry.after,
+    )

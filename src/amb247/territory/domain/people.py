@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -182,34 +183,105 @@ def as_person(user: models.User, roles: Iterable[RoleHeld]) -> Person:
     )
 
 
-def people_managed_by(user: models.User) -> list[Person]:
-    """People with a role in a place that the user administers, with those roles; and all without any role.
+@dataclass(frozen=True)
+class Reach:
+    """Where somebody manages people: codes of areas, ids of organisations, or all."""
 
-    The roleless are shown only to administrators of the metropolitan area: they belong to no place yet.
-    """
-    managed = {area.code for area in permissions.areas_where(user, Permission.PEOPLE_MANAGE)}
-    roles = permissions.roles_of(user)
-    organisations = {
+    areas: frozenset[str]
+    organisations: frozenset[int]
+    is_all: bool
+
+    def covers(self, role: RoleHeld) -> bool:
+        return self.is_all or role.area_code in self.areas or role.organisation_id in self.organisations
+
+
+def reach_of(user: models.User) -> Reach:
+    areas = frozenset(str(area.code) for area in permissions.areas_where(user, Permission.PEOPLE_MANAGE))
+    held_in = {
         role.organisation_id
-        for role in roles
+        for role in permissions.roles_of(user)
         if role.organisation_id and rules.is_granted(role.name, Permission.PEOPLE_MANAGE)
     }
-    is_above_all = any(root.area.code in managed for root in territory().roots)
-    now = timezone.now()
-    valid = models.Role.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now)).select_related("area")
-    people = []
-    for person in models.User.objects.prefetch_related(Prefetch("roles", valid, to_attr="valid_roles")):
-        held_roles = [permissions.held(role) for role in person.valid_roles]
-        seen = [
-            role
-            for role in held_roles
-            if role.area_code in managed
-            or role.organisation_id in organisations
-            or (role.organisation_id and is_above_all)
+    # An organisation is managed with the area it belongs to; one of no area, with the metropolitan area.
+    belonging = models.Organisation.objects.filter(area__code__in=areas).values_list("pk", flat=True)
+    is_all = any(root.area.code in areas for root in territory().roots)
+    return Reach(areas, frozenset({*held_in, *belonging}) - {None}, is_all)
+
+
+def managed_people(user: models.User, *, words: str, offset: int, limit: int) -> tuple[list[Person], int]:
+    """People with a role in a place that the user manages, with those roles only; and how many there are in all.
+
+    Who manages the metropolitan area sees everybody: a person without any role belongs to no place yet.
+    """
+    reach = reach_of(user)
+    valid = Q(valid_to__isnull=True) | Q(valid_to__gt=timezone.now())
+    found = models.User.objects.order_by("email")
+    if not reach.is_all:
+        held_there = models.Role.objects.filter(
+            valid, Q(area__code__in=reach.areas) | Q(organisation__in=reach.organisations)
+        )
+        found = found.filter(pk__in=held_there.values("user"))
+    if words:
+        found = found.filter(Q(email__icontains=words) | Q(full_name__icontains=words))
+    roles = models.Role.objects.filter(valid).select_related("area", "organisation")
+    people = [
+        as_person(person, [role for role in map(permissions.held, person.valid_roles) if reach.covers(role)])
+        for person in found.prefetch_related(Prefetch("roles", roles, to_attr="valid_roles"))[
+            offset : offset + limit
         ]
-        if seen or is_above_all:
-            people.append(as_person(person, seen))
-    return people
+    ]
+    return people, found.count()
+
+
+def managed_person(user: models.User, person_id: int) -> Person | None:
+    """One of `managed_people`, or None when there is no such person or she is none of the user's business."""
+    reach = reach_of(user)
+    person = models.User.objects.filter(pk=person_id).first()
+    if person is None:
+        return None
+    roles = [role for role in permissions.roles_of(person) if reach.covers(role)]
+    # Somebody switched off holds no role any more, but stays visible to who may switch her on again.
+    return as_person(person, roles) if roles or reach.is_all else None
+
+
+def managed_organisations(user: models.User) -> list[Organisation]:
+    reach = reach_of(user)
+    found = models.Organisation.objects.select_related("area").order_by("name")
+    return [as_organisation(one) for one in found if reach.is_all or one.pk in reach.organisations]
+
+
+def organisation_names(ids: Iterable[int]) -> dict[int, str]:
+    return dict(models.Organisation.objects.filter(pk__in=ids).values_list("pk", "name"))
+
+
+def person_by_email(email: str) -> Person | None:
+    user = models.User.objects.filter(email=email.strip().lower()).first()
+    return as_person(user, ()) if user else None
+
+
+@transaction.atomic
+def set_active(person_id: int, *, is_active: bool, by: models.User, request_info: RequestInfo | None) -> bool:
+    """Switch a person's access off or on; roles stay. Only for who manages the metropolitan area."""
+    if not reach_of(by).is_all:
+        raise NotAllowed(_("Solo quien administra el área metropolitana puede suspender el acceso."))
+    user = models.User.objects.select_for_update().get(pk=person_id)
+    if user.is_active == is_active:
+        return False
+    if not is_active:
+        for role in models.Role.objects.filter(user=user, valid_to__isnull=True).select_related("area"):
+            _keep_one_administrator(role)
+    user.is_active = is_active
+    user.save(update_fields=["is_active"])
+    verb = "person.activate" if is_active else "person.suspend"
+    audit.record(
+        by,
+        verb,
+        person_urn(user.pk),
+        before={"is_active": not is_active},
+        after={"is_active": is_active},
+        request_info=request_info,
+    )
+    return True
 
 
 @transaction.atomic
@@ -237,5 +309,8 @@ def register_organisation(
             after={"kind": kind, "name": found.name, "nit": number},
             request_info=request_info,
         )
-    code = AreaCode(found.area.code) if found.area else None
-    return Organisation(found.pk, found.kind, found.name, found.nit, code)
+    return as_organisation(found)
+
+
+def as_organisation(one: models.Organisation) -> Organisation:
+    return Organisation(one.pk, one.kind, one.name, one.nit, AreaCode(one.area.code) if one.area else None)

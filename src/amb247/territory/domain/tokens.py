@@ -14,10 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from amb247.territory import models, rules
-from amb247.territory.data import AreaCode, NewToken, RequestInfo, TokenInfo
-from amb247.territory.domain import audit, permissions
+from amb247.territory.data import AreaCode, NewToken, RequestInfo, TokenInfo, TokenLine
+from amb247.territory.domain import audit, people, permissions
 from amb247.territory.domain.areas import territory
-from amb247.territory.domain.people import area_of_code
 from amb247.territory.enums import Permission
 from amb247.territory.errors import NotAllowed, RoleMisplaced, TerritoryError, TokenScopeRefused
 
@@ -57,7 +56,7 @@ def create_token(
         digest=_digest(secret),
         scopes=sorted(set(scopes)),
         owner=owner,
-        area=area_of_code(area_code) if area_code else None,
+        area=people.area_of_code(area_code) if area_code else None,
         organisation_id=organisation_id,
         expires_at=expires_at,
     )
@@ -150,6 +149,24 @@ def may_revoke(by: models.User, token: models.ApiToken) -> bool:
         return True
     code = token.area.code if token.area else None
     return permissions.can(by, Permission.PEOPLE_MANAGE, code, token.organisation_id)
+
+
+def tokens_for(user: models.User) -> list[TokenLine]:
+    """The user's own, and those of the places where the user manages people; newest first."""
+    reach = people.reach_of(user)
+    found = models.ApiToken.objects.select_related("area", "owner")
+    if not reach.is_all:
+        found = found.filter(
+            Q(owner=user) | Q(area__code__in=reach.areas) | Q(organisation__in=reach.organisations)
+        )
+    return [
+        TokenLine(as_info(token), token.owner.email, token.created_at, token.last_used_at, token.revoked_at)
+        for token in found
+    ]
+
+
+def token_for(user: models.User, token_id: int) -> TokenLine | None:
+    return next((line for line in tokens_for(user) if line.info.id == token_id), None)
 
 
 def as_info(token: models.ApiToken) -> TokenInfo:

@@ -1,0 +1,40 @@
+"""What every view of this room begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from amb247.territory import api, models
+from amb247.territory.enums import Permission
+
+View = Callable[..., Any]
+
+
+def needs(permission: Permission) -> Callable[[View], View]:
+    """403 for somebody signed in who has the permission nowhere. Views then ask for the place themselves."""
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not api.can(request.user, permission):
+                raise PermissionDenied
+            response: HttpResponse = view(request, *args, **kwargs)
+            # These pages name people and hold secrets that are shown once.
+            response.headers.setdefault("Cache-Control", "no-store, private")
+            return response
+
+        return guarded
+
+    return guard
+
+
+def signed_in(request: HttpRequest) -> models.User:
+    """The person, for pages that the login middleware and `needs` let nobody else reach."""
+    if not isinstance(request.user, models.User):
+        raise PermissionDenied
+    return request.user
