@@ -32,6 +32,8 @@ export class CityFilters extends HTMLElement {
     }, { signal });
     form.addEventListener("reset", () => setTimeout(() => this.#clear()), { signal });
     window.addEventListener("popstate", () => this.#restore(), { signal });
+    // On a phone the legend would hide the map: it starts closed there.
+    if (matchMedia("(max-width: 720px)").matches) document.querySelector(".legend")?.removeAttribute("open");
     this.dataset.ready = "1";
     tell("city:filter", this.#filter());
   }

@@ -104,7 +104,7 @@ export class TimeChart extends HTMLElement {
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { size: 6 } },
         axes: [
-          { ...axis, values: (_plot, ticks) => ticks.map((t) => (long ? dayAndClock(t * 1000) : clock(t * 1000))), space: long ? 90 : 52 },
+          { ...axis, size: 28, values: (_plot, ticks) => ticks.map((t) => (long ? dayAndClock(t * 1000) : clock(t * 1000))), space: long ? 90 : 52 },
           { ...axis, size: 48, values: (_plot, ticks) => ticks.map((v) => number(v, 2)) },
         ],
         series: [{}, { stroke: colour("--chart-line"), width: 1.5, points: { show: false }, spanGaps: false }],

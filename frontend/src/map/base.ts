@@ -20,7 +20,7 @@ const ROADS = [
 /** Layers under the city's things. */
 export function ground(colours: Palette): LayerSpecification[] {
   const fill = (id: string, colour: string): LayerSpecification => ({
-    id, type: "fill", source: "base", filter: kind(id), paint: { "fill-color": colour },
+    id, type: "fill", source: "base", filter: ["all", kind(id), ["==", ["geometry-type"], "Polygon"]], paint: { "fill-color": colour },
   });
   const line = (layer: object): LayerSpecification =>
     ({ type: "line", source: "base", layout: { "line-cap": "round", "line-join": "round" }, ...layer }) as never;
@@ -65,14 +65,15 @@ export function ground(colours: Palette): LayerSpecification[] {
   ];
 }
 
-/** Names, over the city's things. */
+/** Names: those of roads lie under the things, those of places over them. */
 export function names(colours: Palette): LayerSpecification[] {
   const halo = { "text-halo-color": colours.halo, "text-halo-width": 1.6 };
   const place = (rank: number, minzoom: number, maxzoom: number, size: [number, number]): LayerSpecification => ({
     id: `place-${rank}`, type: "symbol", source: "base", minzoom, maxzoom,
     filter: ["all", kind("place"), ["==", ["coalesce", ["get", "rank"], 2], rank]],
     layout: {
-      "text-field": ["get", "name"], "text-font": FONT, "text-max-width": 8, "text-padding": 6,
+      "text-field": ["get", "name"], "text-font": FONT, "text-max-width": 8, "text-padding": 4,
+      "text-variable-anchor": ["center", "bottom", "top", "left", "right"], "text-radial-offset": 1.4,
       "text-size": ["interpolate", ["linear"], ["zoom"], 10, size[0], 15, size[1]],
       "text-letter-spacing": rank === 1 ? 0.06 : 0.02,
     },

@@ -40,7 +40,7 @@ export class Scene {
       container: setting.box,
       style: setting.styleUrl ?? own,
       bounds: setting.bounds,
-      fitBoundsOptions: { padding: 24 },
+      fitBoundsOptions: { padding: room(setting.box) },
       attributionControl: false,
       dragRotate: false,
       pitchWithRotate: false,
@@ -73,8 +73,8 @@ export class Scene {
     addIcons(this.map);
     const colours = palette();
     for (const [id, source] of Object.entries(sources(this.#tiles))) this.map.addSource(id, source);
-    const under = ["road-name", "place-2"].find((id) => this.map.getLayer(id));
-    for (const layer of things(colours)) this.map.addLayer(layer, layer.id.startsWith("cluster") ? undefined : under);
+    const under = ["place-2", "place-1"].find((id) => this.map.getLayer(id));
+    for (const layer of things(colours)) this.map.addLayer(layer, layer.id === "cluster-count" ? undefined : under);
     for (const layer of foremost(colours)) this.map.addLayer(layer);
   }
 
@@ -138,7 +138,7 @@ export class Scene {
   }
 
   fit(bounds: Bounds): void {
-    this.map.fitBounds(bounds, { padding: 32, duration: calm(600) });
+    this.map.fitBounds(bounds, { padding: room(this.map.getContainer()), duration: calm(600) });
   }
 
   outline(code: string): void {
@@ -167,6 +167,9 @@ export class Scene {
     this.map.remove();
   }
 }
+
+/** Leaves the legend's place free where there is enough of it. */
+const room = (box: HTMLElement) => ({ top: 24, right: 24, bottom: 32, left: box.clientWidth > 560 ? 240 : 24 });
 
 const calm = (ms: number): number => (matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : ms);
 

@@ -18,6 +18,9 @@ export const BELONGS: Record<string, string[]> = {
 /** What answers a click, the most important first. */
 export const ANSWERS = ["alert", "cluster", "abnormal", "vehicle", "station", "camera", "accesspoint", "stop", "lamps"];
 
+/** Alerts stand beside their place, so that a count there stays readable. */
+const BESIDE: [number, number] = [15, -15];
+
 const empty = { type: "FeatureCollection" as const, features: [] };
 
 export function sources(tiles: string): Record<string, SourceSpecification> {
@@ -92,12 +95,13 @@ export function things(colours: Palette): LayerSpecification[] {
           ["has", "bearing"], "bus-ok", "bus-still"],
         "icon-rotate": ["case", ["==", state, "fault"], 0, ["coalesce", ["get", "bearing"], 0]],
         "icon-rotation-alignment": "map", "icon-allow-overlap": true, "icon-ignore-placement": true,
-        "icon-size": ["interpolate", ["linear"], ["zoom"], 10, 0.3, 12, 0.44, 15, 0.95],
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 10, 0.3, 12.5, 0.46, 15, 0.95],
         "text-field": ["step", ["zoom"], "", 14, ["coalesce", ["get", "label"], ""]],
         "text-font": FONT, "text-size": 11, "text-offset": [0, 1.3], "text-optional": true,
       },
       paint: {
         "icon-color": byState(colours, colours.bus), ...halo,
+        "icon-opacity": ["interpolate", ["linear"], ["zoom"], 11, ["case", ["==", state, "ok"], 0.6, 1], 13.5, 1],
         "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.4,
       },
     },
@@ -116,7 +120,7 @@ export function things(colours: Palette): LayerSpecification[] {
       id: "cluster-count", type: "symbol", source: "abnormal", filter: ["has", "point_count"],
       layout: {
         "text-field": ["get", "point_count_abbreviated"], "text-font": FONT, "text-size": 11,
-        "text-allow-overlap": true, "text-ignore-placement": true,
+        "text-allow-overlap": true, "text-padding": 6, // names give way to the counts, so they are not "ignored"
       },
       paint: { "text-color": ["case", many, colours["cluster-many-text"], colours["cluster-text"]] },
     },
@@ -137,13 +141,13 @@ export function foremost(colours: Palette): LayerSpecification[] {
       id: "alert", type: "symbol", source: "alert",
       layout: {
         "icon-image": ["concat", "alert-", ["get", "severity"]], "icon-size": size(0.75, 0.95), "icon-allow-overlap": true,
-        "icon-ignore-placement": true, "symbol-sort-key": ["-", 10, ["get", "priority"]],
+        "symbol-sort-key": ["-", 10, ["get", "priority"]],
       },
       paint: {
         "icon-color": ["match", ["get", "severity"],
           ...(["critical", "high", "medium", "low"] as const).flatMap((name) => [name, colours[`alert-${name}`]]),
           colours["alert-informational"]] as unknown as ExpressionSpecification,
-        "icon-halo-color": colours.halo, "icon-halo-width": 1.5,
+        "icon-halo-color": colours.halo, "icon-halo-width": 1.5, "icon-translate": BESIDE,
       },
     },
     {
@@ -155,6 +159,7 @@ export function foremost(colours: Palette): LayerSpecification[] {
           ["literal", [0, 0]]],
       },
       paint: {
+        "text-translate": BESIDE,
         "text-color": ["case", ["==", ["get", "priority"], 5], colours["alert-informational"], colours["alert-text"]],
       },
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +26,8 @@ def urn(kind: str, feed: str, local_id: str) -> str:
 
 
 def vehicle_entity(
-    fix: VehicleFix, *, feed: str, source: str, synthetic: bool, route_names: Mapping[str, str], observed_at: datetime | None = None
+    fix: VehicleFix, *, feed: str, source: str, synthetic: bool, route_names: Mapping[str, str],
+    route_types: Mapping[str, int], observed_at: datetime | None = None
 ) -> Entity:
     """One fix as a Vehicle.
 
@@ -36,6 +37,7 @@ def vehicle_entity(
     feed : str                   slug, part of the id
     source : str                 shown to people: who says so
     route_names : Mapping        route_id -> short name of the active static feed; else the id itself is shown
+    route_types : Mapping        route_id -> GTFS route_type; unknown routes are taken for bus lines
     observed_at : datetime       instead of the fix's own time (a replay as if it were now)
 
     Returns
@@ -60,7 +62,7 @@ def vehicle_entity(
         for key, value in Vehicle.entity(
             "-",
             name=fix.label or fix.vehicle_id,
-            vehicleType="bus",
+            vehicleType=_vehicle_type(route_types.get(fix.route_id, 3)),
             serviceStatus="onRoute" if is_running else "outOfService",
             license_plate=fix.license_plate or None,
             refRoute=urn("GtfsRoute", feed, fix.route_id) if fix.route_id else None,
@@ -119,8 +121,11 @@ def route_entities(frames: Mapping[str, pl.DataFrame], *, feed: str, source: str
         )
 
 
-def utc_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _vehicle_type(route_type: int) -> str | None:
+    """The data model's word for a GTFS route_type; it has none for trains and boats."""
+    if route_type in {3, 11} or 200 <= route_type < 300 or 700 <= route_type < 900:
+        return "bus"
+    return "tram" if route_type in {0, 5} or 900 <= route_type < 1000 else None
 
 
 def _colour(text: str | None) -> str | None:

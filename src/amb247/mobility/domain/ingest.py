@@ -10,6 +10,7 @@ from datetime import datetime
 from amb247.context.api import FeedHandle, upsert
 from amb247.mobility.context import vehicle_entity
 from amb247.mobility.data import Refusal, VehicleFix
+from amb247.mobility.domain.static import StaticNames
 
 BATCH = 1_000
 
@@ -43,7 +44,7 @@ class Taken:
 
 
 def take(
-    fixes: Sequence[VehicleFix], origin: Origin, *, route_names: Mapping[str, str],
+    fixes: Sequence[VehicleFix], origin: Origin, *, names: StaticNames,
     shown_at: Callable[[datetime], datetime] | None = None,
 ) -> Taken:  # fmt: skip
     """Upsert fixes as Vehicle entities in batches.
@@ -62,8 +63,8 @@ def take(
         moments = [shown_at(fix.at) if shown_at else fix.at for fix in batch]
         entities = [
             vehicle_entity(
-                fix, feed=origin.feed, source=origin.label, synthetic=origin.synthetic, route_names=route_names,
-                observed_at=moment,
+                fix, feed=origin.feed, source=origin.label, synthetic=origin.synthetic, route_names=names.routes,
+                route_types=names.route_types, observed_at=moment,
             )
             for fix, moment in zip(batch, moments, strict=True)
         ]  # fmt: skip

@@ -114,7 +114,7 @@ class _Player:
             reading = moment.read(stops=names.stops, keep_good=self._keep_good)
         except UnreadableMessage as error:  # readable at the start, not any more: the file changed under us
             reading = Reading((), 1, {error.reason: 1}, (Refusal(moment.path.name, error.reason, str(error)),))
-        taken = take(reading.fixes, self._origin, route_names=names.routes, shown_at=self._shown_at)
+        taken = take(reading.fixes, self._origin, names=names, shown_at=self._shown_at)
         self._clock = moment.at
         self._messages += 1
         self._vehicles.update(fix.vehicle_id for fix in reading.fixes)

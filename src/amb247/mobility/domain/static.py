@@ -13,10 +13,11 @@ from amb247.mobility.models import GtfsVersion
 
 @dataclass(frozen=True)
 class StaticNames:
-    """Stop id -> (lon, lat), and route id -> short name; both empty without an active version."""
+    """Stop id -> (lon, lat); route id -> short name, and -> GTFS route_type. All empty without an active version."""
 
     stops: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
+    route_types: Mapping[str, int] = field(default_factory=dict)
 
 
 def static_names(feed: str) -> StaticNames:
@@ -26,14 +27,16 @@ def static_names(feed: str) -> StaticNames:
 
 
 @lru_cache(maxsize=8)
-def _names(version_id: int, sha256: str) -> StaticNames:  # noqa: ARG001  the content's hash keeps a reused id from finding another's names
+def _names(version_id: int, sha256: str) -> StaticNames:  # noqa: ARG001 - the hash keeps a reused id from finding another's names
     stops = table_of(version_id, "stops", columns=["stop_id", "stop_lon", "stop_lat"])
-    routes = table_of(version_id, "routes", columns=["route_id", "route_short_name"])
+    routes = table_of(version_id, "routes", columns=["route_id", "route_short_name", "route_type"])
     places = {}
     if stops is not None and stops.width == 3:
         placed = stops.select("stop_id", "stop_lon", "stop_lat").drop_nulls()
         places = {stop_id: (round(lon, 6), round(lat, 6)) for stop_id, lon, lat in placed.iter_rows()}
+    if routes is None:
+        return StaticNames(places)
     names = {}
-    if routes is not None and routes.width == 2:
+    if "route_short_name" in routes.columns:
         names = dict(routes.select("route_id", "route_short_name").drop_nulls().iter_rows())
-    return StaticNames(places, names)
+    return StaticNames(places, names, dict(routes.select("route_id", "route_type").iter_rows()))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.core.validators import MinValueValidator, URLValidator
 from django.db import models
 
@@ -29,4 +31,11 @@ class RealtimeSource(models.Model):
     @property
     def slug(self) -> str:
         """Name of its counters among the context's feeds."""
-        return f"gtfs-rt-{self.feed.slug}-{self.pk}"
+        return f"gtfs-rt-{self.feed.slug[:50]}-{self.pk}"
+
+    @property
+    def shown_url(self) -> str:
+        """The address without anything that could be a credential: no user, password or query."""
+        parts = urlsplit(self.url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

@@ -71,7 +71,9 @@ def _lamps(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints,
                 cabinet_of.append(len(cabinet_commune))
             cabinet_commune.append(area)
     keep = _whole_feeders(seed, feeder, np.array(cabinet_of), count)
-    return _renumbered(xy[keep], road_class[keep], feeder[keep], np.array(cabinet_of), np.array(cabinet_commune))
+    return _renumbered(
+        xy[keep], road_class[keep], feeder[keep], np.array(cabinet_of), np.array(cabinet_commune)
+    )
 
 
 def _along_streets(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints]:
@@ -101,7 +103,7 @@ def _split(xy: Floats, members: Ints, size: int) -> list[Ints]:
     axis = int(np.argmax(np.ptp(points, axis=0)))
     order = members[np.argsort(points[:, axis], kind="stable")]
     cut = round(len(order) * (pieces // 2) / pieces)
-    return _split(xy, order[:cut], size) + _split(xy, order[cut:], size)
+    return [*_split(xy, order[:cut], size), *_split(xy, order[cut:], size)]
 
 
 def _whole_feeders(seed: int, feeder: Ints, cabinet_of: Ints, count: int) -> Ints:
@@ -136,20 +138,31 @@ def _first_nearest_centre(xy: Floats, group: Ints, count: int) -> Floats:
 
 
 def _wifi(seed: int, count: int, territory: Territory) -> tuple[Floats, tuple[str, ...], Ints]:
-    """Zones with real names: at the park of that name where the city has it, else somewhere in Bucaramanga."""
-    parks = {name: shape.centroid for name, shape in territory.parks}
-    shapes = [area.shape for area in territory.neighbourhoods if area.code.startswith("68001")]
+    """The real zones' names at their rough places; a bigger city repeats them a little aside, numbered."""
     points, names = [], []
     for number in range(count):
-        real = facts.WIFI_ZONES[number % len(facts.WIFI_ZONES)]
-        name = real if number < len(facts.WIFI_ZONES) else f"{real} {number // len(facts.WIFI_ZONES) + 1}"
-        spot = parks.get(name)
-        if spot is None:
-            spot = shapes[int(hashed(seed, 61, number) * len(shapes))].representative_point()
-        points.append((spot.x, spot.y))
-        names.append(name)
-    xy = np.array(points)
+        name, lon, lat = facts.WIFI_ZONES[number % len(facts.WIFI_ZONES)]
+        again = number // len(facts.WIFI_ZONES)
+        points.append(
+            to_plane((lon, lat)) + (hashed(seed, 61, number, np.arange(2)) - 0.5) * (60 + 500 * again)
+        )
+        names.append(f"{name} {again + 1}" if again else name)
+    xy = _into_town(territory, np.array(points))
     return xy, tuple(names), _commune_of(territory, xy)
+
+
+def _into_town(territory: Territory, xy: Floats) -> Floats:
+    """Points outside the synthetic outline move to its edge."""
+    town = shapely.union_all([area.shape for area in territory.communes]).buffer(-40)
+    outside = ~shapely.contains_xy(town, xy)
+    edge = [
+        shapely.get_coordinates(shapely.shortest_line(town, point))[0]
+        for point in shapely.points(xy[outside])
+    ]
+    moved = xy.copy()
+    if edge:
+        moved[outside] = edge
+    return moved
 
 
 def _commune_of(territory: Territory, xy: Floats) -> Ints:
@@ -164,11 +177,8 @@ def _camera_nodes(
     degree = np.bincount(streets.edges.ravel(), minlength=len(streets.nodes))
     major = np.unique(streets.edges[streets.road_class != STREET])
     corners = major[degree[major] >= 3]
-    home = np.zeros(len(streets.nodes), dtype=np.int64)
-    home[streets.edges[:, 0]] = streets.commune
-    # few on the open road, more where people are
-    weight = hashed(seed, 63, corners)
-    picked = corners[np.argsort(weight, kind="stable")[: min(count, len(corners))]]
+    turn = hashed(seed, 63, corners)
+    picked = corners[np.argsort(turn, kind="stable")[: min(count, len(corners))]]
     camera_xy = streets.nodes[np.resize(picked, count)] + (7.0, 7.0)
     camera_node = np.empty(count, dtype=np.int64)
     groups = _split(camera_xy, np.arange(count), CAMERAS_PER_NODE)

@@ -1,5 +1,6 @@
 """Small builders of NGSI-LD normalized entities."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from amb247.site.demo.city import FEED, SOURCE
@@ -31,6 +32,12 @@ def date_time(at: str) -> Entity:
 
 def geo_point(xy: object) -> Entity:
     return {"type": "GeoProperty", "value": {"type": "Point", "coordinates": to_degrees(xy).tolist()}}
+
+
+def geo_points(xy: object) -> Iterator[Entity]:
+    """Many points at once: projecting them one by one costs more than all the rest of an entity."""
+    for place in to_degrees(xy).tolist():
+        yield {"type": "GeoProperty", "value": {"type": "Point", "coordinates": place}}
 
 
 def geo(geometry: Entity) -> Entity:

@@ -6,7 +6,7 @@
 | feederTrip | xx:03 | xx:15 | one lighting feeder trips: its luminaires fall silent (and dark at night) |
 | noSignal | xx:08 | xx:10 | one bus sends nothing from xx:06 to xx:10 |
 | cameraNode | xx:12 | xx:22 | one camera node goes down with all its cameras |
-| bunching | xx:14 | xx:24 | a bus falls back on the one behind it |
+| bunching | xx:14 | xx:22 | a bus falls back on the one behind it |
 | pm25 | xx:18 | xx:28 | PM2.5 rises at one station |
 
 and the same 30 minutes later with other subjects. Who is struck is a pure function of seed and half hour.
@@ -24,6 +24,13 @@ from amb247.site.demo.entities import date_time, entity, geo_point, prop, relati
 from amb247.site.demo.motion import Delay, Motion
 from amb247.site.demo.plane import Floats, hashed
 from amb247.site.demo.sky import iso
+from amb247.site.demo.timetable import (
+    BUNCH_AHEAD_S,
+    BUNCH_BEHIND_S,
+    BUNCH_RAMP_S,
+    bunched_patterns,
+    plan,
+)
 
 SLOT = timedelta(minutes=30)
 SCRIPT = {
@@ -32,12 +39,14 @@ SCRIPT = {
     "feederTrip": (3, 15, "lighting", "high"),
     "noSignal": (8, 10, "traffic", "low"),
     "cameraNode": (12, 22, "security", "medium"),
-    "bunching": (14, 24, "traffic", "medium"),
+    "bunching": (14, 22, "traffic", "medium"),
     "pm25": (18, 28, "environment", "medium"),
 }
 SILENT_FROM_MIN = 6
 RAIN_RADIUS_M = 3600.0
-RECOVER_S = 600.0
+BUNCH_HOLD_S = 480.0
+BUNCH_RECOVERY = 2.0
+"""Recovering takes this many times the delay: half as fast again as the timetable."""
 LOOK_BACK_SLOTS = 3
 
 
@@ -82,7 +91,7 @@ def slots_until(now: datetime) -> list[datetime]:
 
 
 def episodes_of(city: City, motion: Motion, slot: datetime) -> tuple[Episode, ...]:
-    """The script of one half hour. Bunching is left out when no two buses are near enough to meet."""
+    """The script of one half hour. Left out are a silent bus when none is on the road, and a bunching in a day without one."""
     return _episodes(_Stage(city, motion), slot)
 
 
@@ -111,7 +120,8 @@ def _rain(city: City, _motion: Motion, slot: datetime) -> Episode:
     wet = int((np.hypot(*(city.assets.weather_xy - centre).T) < RAIN_RADIUS_M).sum())
     return Episode(
         "rain", slot, station, urn("WeatherObserved", f"{station + 1:03d}"), _pair(centre), wet,
-        f"Lluvia sobre {_place(city.assets.weather_names[station])}: {wet} estaciones la registran",
+        f"Lluvia sobre {_place(city.assets.weather_names[station])}: "
+        + (f"{wet} estaciones la registran" if wet > 1 else "una estación la registra"),
     )  # fmt: skip
 
 
@@ -159,60 +169,43 @@ def _pm25(city: City, _motion: Motion, slot: datetime) -> Episode:
 
 
 def _bunching(city: City, motion: Motion, slot: datetime) -> Episode | None:
-    """The two following buses of one line with the smallest gap that can close before the alert."""
+    """The pair that the timetable sent close together: the first falls back until the second is behind it."""
     raised = slot + timedelta(minutes=SCRIPT["bunching"][0])
-    for ramp_s in (480.0, 840.0):
-        begins = raised - timedelta(seconds=ramp_s)
-        found = _closest_pair(motion, begins, ramp_s)
-        if found is not None:
-            return _bunch(city, motion, slot, begins, ramp_s, found)
-    return None
-
-
-def _closest_pair(motion: Motion, begins: datetime, ramp_s: float) -> tuple[date, int, int, float, int] | None:
-    """(service day, leader's row, follower's row, gap in s, vehicle) or None."""
-    trips = motion.trips(begins, [])
-    duration = motion.duration[trips.pattern]
-    left = (duration - trips.progress) / trips.rate
-    order = np.lexsort((-trips.depart, trips.which, trips.pattern))
-    lead, follow = order[1:], order[:-1]  # within a pattern the earlier departure comes later in this order
-    same = (trips.pattern[lead] == trips.pattern[follow]) & (trips.which[lead] == trips.which[follow])
-    gap = trips.progress[lead] - np.maximum(trips.progress[follow], 0)
-    total = ramp_s + 600 + RECOVER_S * 1.2 + 120
-    fits = same & (left[lead] > total) & (trips.progress[follow] > 90) & (gap > 60)
-    fits &= gap < 0.90 * ramp_s + 0.4 * ramp_s
-    if not fits.any():
+    begins = raised - timedelta(seconds=BUNCH_RAMP_S)
+    pair = _sent_together(motion, begins)
+    if pair is None:
         return None
-    best = int(np.flatnonzero(fits)[np.argmin(gap[fits])])
-    leader, follower = int(lead[best]), int(follow[best])
-    day = trips.day[int(trips.which[leader])]
-    return day, int(trips.row[leader]), int(trips.row[follower]), float(gap[best]), int(trips.vehicle[leader])
-
-
-def _bunch(
-    city: City,
-    motion: Motion,
-    slot: datetime,
-    begins: datetime,
-    ramp_s: float,
-    pair: tuple[date, int, int, float, int],
-) -> Episode:
-    day, leader, follower, gap, vehicle = pair
-    closing = max(30.0, gap - 25.0)
-    behind = min(closing, 0.90 * ramp_s)
-    hurried = closing - behind
-    recover = max(RECOVER_S, behind * 1.4)
-    delays = [Delay((day, leader), begins, ramp_s, 600.0, recover, behind)]
-    if hurried > 0:
-        delays.append(Delay((day, follower), begins, ramp_s, 600.0, RECOVER_S, -hurried))
-    route = city.transit.routes[vehicle // 1000]
-    trips = motion.trips(slot + timedelta(minutes=SCRIPT["bunching"][0]), delays)
+    day, leader, gap_s, vehicle = pair
+    behind = max(30.0, gap_s - 25.0)
+    delay = Delay((day, leader), begins, BUNCH_RAMP_S, BUNCH_HOLD_S, BUNCH_RECOVERY * behind, behind)
+    trips = motion.trips(raised, [delay])
     where = np.flatnonzero(trips.vehicle == vehicle)
     xy = motion.fixes(trips).xy[where[0]] if len(where) else np.zeros(2)
+    code = city.transit.routes[vehicle // 1000].code
     return Episode(
-        "bunching", slot, vehicle, urn("GtfsRoute", route.code), _pair(xy), 2,
-        f"Ruta {route.code}: dos buses circulan juntos (intervalo menor de un minuto)", tuple(delays),
+        "bunching", slot, vehicle, urn("GtfsRoute", code), _pair(xy), 2,
+        f"Ruta {code}: dos buses circulan juntos (intervalo menor de un minuto)", (delay,),
     )  # fmt: skip
+
+
+def _sent_together(motion: Motion, begins: datetime) -> tuple[date, int, float, int] | None:
+    """(service day, leader's row, seconds to lose, leader's vehicle); today's plan before yesterday's night."""
+    for day in reversed(motion.service_days(begins)):
+        second = round(motion.service_second(day, begins))
+        pattern = bunched_patterns(motion.key, day).get(second)
+        if pattern is None:
+            continue
+        whole = plan(motion.key, day)
+        ours = whole.pattern == pattern
+        leader = np.flatnonzero(ours & (whole.depart == second - BUNCH_AHEAD_S))
+        follower = np.flatnonzero(ours & (whole.depart == second + BUNCH_BEHIND_S))
+        if len(leader) and len(follower):
+            row, behind = int(leader[0]), int(follower[0])
+            meeting = second + BUNCH_RAMP_S + BUNCH_HOLD_S / 2
+            ahead = (meeting - whole.depart[row]) / whole.pace[row]
+            after = (meeting - whole.depart[behind]) / whole.pace[behind]
+            return day, row, float((ahead - after) * whole.pace[row]), int(whole.vehicle[row])
+    return None
 
 
 def vehicle_id(city: City, vehicle: int) -> str:
@@ -225,7 +218,7 @@ def _pair(xy: Floats) -> tuple[float, float]:
 
 
 def _place(name: str) -> str:
-    return name.split(" · ")[-1]
+    return name.rsplit(" · ", 1)[-1]
 
 
 def _commune_name(city: City, code: str) -> str:

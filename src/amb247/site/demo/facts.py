@@ -230,25 +230,86 @@ AIR_STATIONS = (
 )
 """Real names of the SISAIRE stations in the source; their places here are synthetic."""
 
-WIFI_ZONES = tuple(name.strip() for name in (
-    "Altísimo de Morrorico|Campo Madrid Betania|Calle de los Estudiantes|San Francisco - Zona del Calzado|"
-    "Caminódromo San Miguel|Cancha Diamante I|Cancha El Tejar Norte|Cancha Kennedy Norte|"
-    "Cancha La Bombonera Norte|Cancha Los Cosmos Villa Rosa|Cancha Barrio Manzanares|"
-    "Cancha María Paz Norte|Cancha Pablo VI|Cancha sintética Esperanza III|Cancha Villa Rosa|"
-    "Canchas La Quebrada|Centro de Salud Colorados|Centro de Salud La Joya|Centro Recreativo El Mutis|"
-    "Centro Recreativo La Victoria|Parque Las Américas|Barrio Gaitán|Colegio Santander|"
-    "Colegio Tecnológico|Parque Las Mercedes|Cuadra Play|Diamante II|Estadio Américo Montanini|"
-    "Glorieta Estadio|Parque Fontana|Glorieta Caballo Simón Bolívar|Glorieta Parque San Francisco|"
-    "Centro Recreativo El Norte|Monumento a la Hormiga - Neomundo|Parque del Agua|"
-    "Parque Antonia Santos|Parque de los Sueños|Parque Bolívar|Parque Bosque Encantado|"
-    "Parque Café Madrid Norte|Parque Calle 52|Caminódromo Fontana Real|Parque Múltiple Campo Hermoso|"
-    "Parque Centenario|Parque Ciudad Bolívar|Parque Claveriano Norte|Parque Cristal Alto|"
-    "Parque Cristo Rey|Parque de la Vida|Parque de los Niños|Parque Estoraques|Parque García Rovira|"
-    "Parque Girardot|Parque Kiosko Esperanza I|Parque La Ceiba|Parque La Concordia|"
-    "Parque Principal La Joya|Centro Recreativo Las Américas|Parque Las Cigarras|Parque Las Palmas|"
-    "Parque Los Canelos|Parque Los Leones|Parque Monterredondo|Parque Las Ardillas|Parque Romero|"
-    "Parque San Cristóbal Norte|Parque San Pío|Parque Santander|Transición IV|Parque Turbay|"
-    "Paseo del Comercio I|Paseo del Comercio II|Patinódromo Roberto García Peña|"
-    "Plaza de Mercado Guarín|Plaza de Mercado Alberto Rueda Norte|Plaza de Mercado San Francisco|"
-    "Plazoleta de la Democracia|Centro Recreativo La Joya|San Martín - Parque Extremo|"
-    "Terminal de Transportes").split("|"))  # fmt: skip
+WIFI_ZONES = (
+    ("Altísimo de Morrorico", -73.100, 7.133),
+    ("Campo Madrid Betania", -73.141, 7.152),
+    ("Calle de los Estudiantes", -73.124, 7.106),
+    ("San Francisco - Zona del Calzado", -73.124, 7.129),
+    ("Caminódromo San Miguel", -73.124, 7.110),
+    ("Cancha Diamante I", -73.107, 7.092),
+    ("Cancha El Tejar Norte", -73.136, 7.152),
+    ("Cancha Kennedy Norte", -73.135, 7.152),
+    ("Cancha La Bombonera Norte", -73.131, 7.144),
+    ("Cancha Los Cosmos Villa Rosa", -73.131, 7.153),
+    ("Cancha Barrio Manzanares", -73.137, 7.095),
+    ("Cancha María Paz Norte", -73.140, 7.150),
+    ("Cancha Pablo VI", -73.119, 7.097),
+    ("Cancha sintética Esperanza III", -73.127, 7.148),
+    ("Cancha Villa Rosa", -73.130, 7.150),
+    ("Canchas La Quebrada", -73.105, 7.130),
+    ("Centro de Salud Colorados", -73.134, 7.178),
+    ("Centro de Salud La Joya", -73.134, 7.114),
+    ("Centro Recreativo El Mutis", -73.130, 7.101),
+    ("Centro Recreativo La Victoria", -73.116, 7.100),
+    ("Parque Las Américas", -73.110, 7.127),
+    ("Barrio Gaitán", -73.134, 7.131),
+    ("Colegio Santander", -73.122, 7.138),
+    ("Colegio Tecnológico", -73.119, 7.138),
+    ("Parque Las Mercedes", -73.113, 7.106),
+    ("Cuadra Play", -73.110, 7.115),
+    ("Diamante II", -73.113, 7.093),
+    ("Estadio Américo Montanini", -73.118, 7.136),
+    ("Glorieta Estadio", -73.118, 7.134),
+    ("Parque Fontana", -73.120, 7.089),
+    ("Glorieta Caballo Simón Bolívar", -73.120, 7.138),
+    ("Glorieta Parque San Francisco", -73.125, 7.131),
+    ("Centro Recreativo El Norte", -73.135, 7.148),
+    ("Monumento a la Hormiga - Neomundo", -73.106, 7.101),
+    ("Parque del Agua", -73.110, 7.131),
+    ("Parque Antonia Santos", -73.122, 7.123),
+    ("Parque de los Sueños", -73.121, 7.106),
+    ("Parque Bolívar", -73.120, 7.119),
+    ("Parque Bosque Encantado", -73.107, 7.127),
+    ("Parque Café Madrid Norte", -73.140, 7.164),
+    ("Parque Calle 52", -73.111, 7.112),
+    ("Caminódromo Fontana Real", -73.120, 7.088),
+    ("Parque Múltiple Campo Hermoso", -73.141, 7.101),
+    ("Parque Centenario", -73.125, 7.122),
+    ("Parque Ciudad Bolívar", -73.127, 7.098),
+    ("Parque Claveriano Norte", -73.131, 7.158),
+    ("Parque Cristal Alto", -73.118, 7.076),
+    ("Parque Cristo Rey", -73.129, 7.136),
+    ("Parque de la Vida", -73.137, 7.108),
+    ("Parque de los Niños", -73.118, 7.125),
+    ("Parque Estoraques", -73.144, 7.091),
+    ("Parque García Rovira", -73.130, 7.117),
+    ("Parque Girardot", -73.135, 7.122),
+    ("Parque Kiosko Esperanza I", -73.125, 7.146),
+    ("Parque La Ceiba", -73.115, 7.104),
+    ("Parque La Concordia", -73.118, 7.113),
+    ("Parque Principal La Joya", -73.140, 7.111),
+    ("Centro Recreativo Las Américas", -73.108, 7.126),
+    ("Parque Las Cigarras", -73.121, 7.103),
+    ("Parque Las Palmas", -73.112, 7.120),
+    ("Parque Los Canelos", -73.122, 7.099),
+    ("Parque Los Leones", -73.108, 7.124),
+    ("Parque Monterredondo", -73.133, 7.093),
+    ("Parque Las Ardillas", -73.130, 7.099),
+    ("Parque Romero", -73.128, 7.114),
+    ("Parque San Cristóbal Norte", -73.126, 7.144),
+    ("Parque San Pío", -73.110, 7.118),
+    ("Parque Santander", -73.123, 7.120),
+    ("Transición IV", -73.128, 7.142),
+    ("Parque Turbay", -73.115, 7.115),
+    ("Paseo del Comercio I", -73.128, 7.118),
+    ("Paseo del Comercio II", -73.126, 7.119),
+    ("Patinódromo Roberto García Peña", -73.125, 7.105),
+    ("Plaza de Mercado Guarín", -73.112, 7.127),
+    ("Plaza de Mercado Alberto Rueda Norte", -73.133, 7.152),
+    ("Plaza de Mercado San Francisco", -73.125, 7.135),
+    ("Plazoleta de la Democracia", -73.131, 7.118),
+    ("Centro Recreativo La Joya", -73.134, 7.116),
+    ("San Martín - Parque Extremo", -73.111, 7.099),
+    ("Terminal de Transportes", -73.129, 7.088),
+)
+"""Public WiFi zones of Bucaramanga by name; places rounded to about 100 m."""

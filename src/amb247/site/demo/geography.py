@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from amb247.site.demo.city import City
 from amb247.site.demo.entities import Entity, entity, geo, origin, prop, urn
@@ -56,15 +57,15 @@ def drawn_roads(city: City) -> list[Road]:
 
 
 def map_features(city: City) -> Iterator[Entity]:
-    """MapFeature entities with kind water, wood or park; rivers are lines with a width."""
-    for number, (name, width, line) in enumerate(city.territory.water):
-        yield _map_feature("water", number, name, line, {"width": prop(width, unit="MTR")})
+    """MapFeature entities with kind water, wood or park; rivers are lines."""
+    for number, (name, _, line) in enumerate(city.territory.water):
+        yield _map_feature("water", number, name, line)
     for number, (name, shape) in enumerate(city.territory.woods):
-        yield _map_feature("wood", number, name, shape, {})
+        yield _map_feature("wood", number, name, shape)
     for number, (name, shape) in enumerate(city.territory.parks):
-        yield _map_feature("park", number, name, shape, {})
+        yield _map_feature("park", number, name, shape)
 
 
-def _map_feature(kind: str, number: int, name: str, shape: object, more: Entity) -> Entity:
-    attributes = {"name": prop(name), "kind": prop(kind), "location": geo(geojson(shape)), **more, **origin()}
+def _map_feature(kind: str, number: int, name: str, shape: BaseGeometry) -> Entity:
+    attributes = {"name": prop(name), "kind": prop(kind), "location": geo(geojson(shape)), **origin()}
     return entity("MapFeature", urn("MapFeature", f"{kind}-{number + 1:03d}"), attributes)

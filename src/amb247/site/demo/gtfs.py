@@ -52,7 +52,9 @@ def write_gtfs(
             writer = csv.writer(text, lineterminator="\r\n")
             writer.writerow(header.split(","))
             writer.writerows(rows)
-            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text.getvalue(), zipfile.ZIP_DEFLATED
+            )
     return GtfsSummary(
         path=target,
         routes=len(city.transit.routes),
@@ -77,7 +79,10 @@ def _tables(city: City, start: date, end: date) -> dict[str, tuple[str, list[Seq
             "route_id,agency_id,route_short_name,route_long_name,route_desc,route_type,route_color,route_text_color",
             list(_routes(city)),
         ),
-        "stops.txt": ("stop_id,stop_code,stop_name,stop_lat,stop_lon,wheelchair_boarding", list(_stops(city))),
+        "stops.txt": (
+            "stop_id,stop_code,stop_name,stop_lat,stop_lon,wheelchair_boarding",
+            list(_stops(city)),
+        ),
         "calendar.txt": (
             "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date",
             [(service, *_week(service), _day(start), _day(end)) for service in SERVICES],
@@ -90,8 +95,14 @@ def _tables(city: City, start: date, end: date) -> dict[str, tuple[str, list[Seq
             "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled,timepoint",
             list(_stop_times(city, trips)),
         ),
-        "frequencies.txt": ("trip_id,start_time,end_time,headway_secs,exact_times", list(_frequencies(trips))),
-        "shapes.txt": ("shape_id,shape_pt_lat,shape_pt_lon,shape_pt_sequence,shape_dist_traveled", list(_shapes(city))),
+        "frequencies.txt": (
+            "trip_id,start_time,end_time,headway_secs,exact_times",
+            list(_frequencies(trips)),
+        ),
+        "shapes.txt": (
+            "shape_id,shape_pt_lat,shape_pt_lon,shape_pt_sequence,shape_dist_traveled",
+            list(_shapes(city)),
+        ),
     }
 
 
@@ -130,7 +141,9 @@ def _trips(city: City) -> list[tuple[object, ...]]:
                 headsign = f"{pattern.headsign} · {NIGHT_NOTICE}" if night else pattern.headsign
                 trip = trip_id(route.code, pattern.direction, service, night=night)
                 shape = f"{route.code}-{pattern.direction}"
-                rows.append((route.code, service, trip, headsign, pattern.direction, shape, 0, pattern, chosen))
+                rows.append(
+                    (route.code, service, trip, headsign, pattern.direction, shape, 0, pattern, chosen)
+                )
     return rows
 
 

@@ -16,9 +16,7 @@ FULL_DATASET = gtfs_realtime_pb2.FeedHeader.FULL_DATASET
 UNSCHEDULED = gtfs_realtime_pb2.TripDescriptor.UNSCHEDULED
 
 
-def vehicle_positions(
-    city: City, now: datetime, trips: Trips, fixes: Fixes, *, duration: Floats
-) -> bytes:
+def vehicle_positions(city: City, now: datetime, trips: Trips, fixes: Fixes, *, duration: Floats) -> bytes:
     """A full dataset of all buses in service, serialized. Timestamps are the fixes', a few seconds old."""
     message = gtfs_realtime_pb2.FeedMessage()
     message.header.gtfs_realtime_version = "2.0"

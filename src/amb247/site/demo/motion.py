@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from amb247.site.demo.plane import Floats, Ints, hashed
-from amb247.site.demo.sky import local
+from amb247.site.demo.sky import BOGOTA, local
 from amb247.site.demo.timetable import Plan, TransitKey, plan
 
 ACCELERATING = 0.25
@@ -83,11 +83,10 @@ class Motion:
 
     def trips(self, now: datetime, delays: list[Delay]) -> Trips:
         """Every trip whose vehicle is in service at an instant."""
-        here = local(now)
-        days = [here.date() - timedelta(days=1), here.date()]
-        second = here.hour * 3600 + here.minute * 60 + here.second + here.microsecond / 1e6
+        days = self.service_days(now)
         parts = [
-            self._of_day(number, day, second + 86400 * (1 - number), now, delays) for number, day in enumerate(days)
+            self._of_day(number, day, self.service_second(day, now), now, delays)
+            for number, day in enumerate(days)
         ]
         joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
         which, row, pattern, depart, vehicle, night, progress, rate, age = joined
@@ -95,6 +94,17 @@ class Motion:
             days, which.astype(np.int64), row.astype(np.int64), pattern.astype(np.int64), depart.astype(np.int64),
             vehicle.astype(np.int64), night > 0, progress, rate, age.astype(np.int64),
         )  # fmt: skip
+
+    @staticmethod
+    def service_days(now: datetime) -> list[date]:
+        """Yesterday, whose night may still run, and today."""
+        today = local(now).date()
+        return [today - timedelta(days=1), today]
+
+    @staticmethod
+    def service_second(day: date, now: datetime) -> float:
+        """Seconds since local midnight of a service day."""
+        return (local(now) - datetime(day.year, day.month, day.day, tzinfo=BOGOTA)).total_seconds()
 
     def _of_day(
         self, number: int, day: date, second: float, now: datetime, delays: list[Delay]
@@ -156,7 +166,9 @@ class Motion:
         after = np.searchsorted(self._along, key, side="right")
         before = np.maximum(after - 1, 0)
         # at the end of a shape, or on a doubled vertex, look back along the last real segment
-        last = (after >= len(self._along)) | (self._along[np.minimum(after, len(self._along) - 1)] - key > self._way_gap / 2)
+        last = (after >= len(self._along)) | (
+            self._along[np.minimum(after, len(self._along) - 1)] - key > self._way_gap / 2
+        )
         before = np.where(last, before - 1, before)
         after = before + 1
         for _ in range(3):
@@ -206,5 +218,3 @@ def occupancy_of(seed: int, trips: Trips, hour: float, *, duration: Floats) -> I
     load = 0.18 + 0.5 * peak + 0.55 * np.sin(np.pi * through) - 0.25 * trips.night
     load += 0.5 * (hashed(seed, 73, trips.vehicle, trips.depart) - 0.5)
     return np.asarray(np.digitize(load, (0.12, 0.5, 0.85, 1.1, 1.3)), dtype=np.int64)
-
-

@@ -181,7 +181,11 @@ class Simulation:
         known = {} if last is None else last.alerts
         for episode in self.episodes(current.at):
             over = current.alerts.get(episode.key)
-            if over is not None and known.get(episode.key) != over and not (over and self._forgot(last, episode)):
+            if (
+                over is not None
+                and known.get(episode.key) != over
+                and not (over and self._forgot(last, episode))
+            ):
                 yield alert_of(episode, current.at)
 
     @staticmethod
@@ -216,7 +220,7 @@ class Simulation:
             return self._wifi(device, at)
         if salt == CABINET_SALT:
             at = state.report_time(city, salt, device, number, state.CABINET_PERIOD_S)
-            energy = state.energy_kwh(city, things.cabinet_kw(city)[device : device + 1], at)[0]
+            energy = state.energy_kwh(things.cabinet_kw(city)[device : device + 1], at)[0]
             attributes = {"energyConsumed": prop(float(energy), iso(at), "KWH")}
             return entity("StreetlightControlCabinet", things.cabinet_urn(device), attributes)
         if current.power_kw[device] <= 0:  # by day a feeder has nothing to say
@@ -273,11 +277,11 @@ class Simulation:
             value = "fault" if current.nodes_down[number] else "ok"
             yield entity("Device", things.node_urn(number), {"deviceState": prop(value, at)})
         for number in np.flatnonzero(last.cameras_on != current.cameras_on).tolist():
-            yield entity("Camera", things.camera_urn(number), {"on": prop(bool(current.cameras_on[number]), at)})
+            yield entity(
+                "Camera", things.camera_urn(number), {"on": prop(bool(current.cameras_on[number]), at)}
+            )
 
 
 def cycle() -> list[tuple[str, int, int]]:
     """(kind, minute raised, minute cleared) of the half-hourly script, for pages that explain the demo."""
     return [(kind, raised, cleared) for kind, (raised, cleared, _, _) in SCRIPT.items()]
-
-

@@ -29,7 +29,9 @@ def sun_hours(day_of_year: int) -> tuple[float, float]:
         - 0.002697 * math.cos(3 * turn) + 0.00148 * math.sin(3 * turn)
     )  # fmt: skip
     lat = math.radians(ORIGIN[1])
-    cosine = math.cos(math.radians(90.833)) / (math.cos(lat) * math.cos(tilt)) - math.tan(lat) * math.tan(tilt)
+    cosine = math.cos(math.radians(90.833)) / (math.cos(lat) * math.cos(tilt)) - math.tan(lat) * math.tan(
+        tilt
+    )
     half = math.degrees(math.acos(cosine))
     noon_min = 720 - 4 * ORIGIN[0] - equation_min - 300
     return (noon_min - 4 * half) / 60, (noon_min + 4 * half) / 60

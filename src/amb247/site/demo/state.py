@@ -172,8 +172,7 @@ def _swell(episode: Episode, at: datetime) -> float:
     return float(np.sin(np.pi * min(max(share, 0.0), 1.0)))
 
 
-def energy_kwh(city: City, cabinet_kw: Floats, at: datetime) -> Floats:
+def energy_kwh(cabinet_kw: Floats, at: datetime) -> Floats:
     """Meter reading of each cabinet since 2026 began, from twelve burning hours a night."""
     nights = (at - datetime(2026, 1, 1, tzinfo=UTC)) / timedelta(days=1)
-    del city
     return np.asarray(np.round(cabinet_kw * 12.0 * nights, 1))

@@ -1,5 +1,6 @@
 """The street graph: one rotated, bent grid per commune, crossed by the named corridors."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -188,7 +189,7 @@ def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> n
 
 def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as above
     """Each unbroken row of kept steps becomes one road to draw and its edges of the graph."""
-    across_index, along = (rows, columns) if axis == 0 else (columns, rows)
+    across_index = rows if axis == 0 else columns
     for line in range(len(across_index)):
         steps = kept[:, line] if axis == 0 else kept[line]
         name = _street_name(index, axis, int(across_index[line]))
@@ -196,10 +197,7 @@ def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # 
             where = (slice(start, end + 1), line) if axis == 0 else (line, slice(start, end + 1))
             ids = number[where].tolist()
             draft.roads.append(Road(name, "street", points[where]))
-            draft.edges.extend(
-                (a, b, STREET, name, index) for a, b in zip(ids[:-1], ids[1:], strict=True)
-            )
-    del along
+            draft.edges.extend((a, b, STREET, name, index) for a, b in itertools.pairwise(ids))
 
 
 def _runs(steps: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -246,7 +244,6 @@ def _cut_corridors(draft: _Draft, corridors: list[Floats], territory: Territory)
     nodes = np.vstack(draft.nodes)
     ends = np.array([edge[:2] for edge in draft.edges])
     streets = shapely.linestrings(nodes[ends])
-    lines = shapely.linestrings(corridors[0])
     lines = np.array([shapely.linestrings(line) for line in corridors])
     marks: list[list[tuple[float, int]]] = [[] for _ in corridors]
     split: dict[int, list[int]] = defaultdict(list)
@@ -269,7 +266,7 @@ def _split_streets(draft: _Draft, split: dict[int, list[int]]) -> None:
         a, b, road_class, name, index = draft.edges[street]
         order = sorted(added, key=lambda node: float(np.hypot(*(nodes[node] - nodes[a]))))
         chain = [a, *order, b]
-        pieces = [(u, v, road_class, name, index) for u, v in zip(chain[:-1], chain[1:], strict=True)]
+        pieces = [(u, v, road_class, name, index) for u, v in itertools.pairwise(chain)]
         draft.edges[street] = pieces[0]
         draft.edges.extend(pieces[1:])
 
@@ -304,14 +301,12 @@ def _add_corridor_edges(
         own = shapely.line_locate_point(line, shapely.points(points))
         far = [not len(crossings) or float(np.abs(crossings - place).min()) > 18.0 for place in own]
         base = draft.add_nodes(points)
-        marked = [*marked, *((float(place), base + i) for i, place in enumerate(own) if far[i])]
-        chain = [node for _, node in sorted(marked)]
+        bends = [(float(place), base + i) for i, place in enumerate(own) if far[i]]
+        chain = [node for _, node in sorted([*marked, *bends])]
         middle = shapely.points(points)
         home = shapes.nearest(middle)
         area = int(np.bincount(home).argmax())
-        draft.edges.extend(
-            (a, b, road_class, corridor.name, area) for a, b in zip(chain[:-1], chain[1:], strict=True)
-        )
+        draft.edges.extend((a, b, road_class, corridor.name, area) for a, b in itertools.pairwise(chain))
         draft.roads.append(Road(corridor.name, corridor.road_class, points))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from amb247.site.demo import state
 from amb247.site.demo.city import City
-from amb247.site.demo.entities import Entity, entity, geo_point, origin, prop, relationship, urn
+from amb247.site.demo.entities import Entity, entity, geo_point, geo_points, origin, prop, relationship, urn
 from amb247.site.demo.episodes import Episode, episodes_of, slots_until
 from amb247.site.demo.geography import map_features, roads
 from amb247.site.demo.motion import Motion
@@ -90,7 +90,7 @@ def cabinet_kw(city: City) -> np.ndarray:
 
 
 def cabinets(city: City, now: datetime, at: str) -> Iterator[Entity]:
-    energy = state.energy_kwh(city, cabinet_kw(city), now).tolist()
+    energy = state.energy_kwh(cabinet_kw(city), now).tolist()
     for number, xy in enumerate(city.assets.cabinet_xy):
         commune = city.territory.communes[int(city.assets.cabinet_commune[number])]
         yield entity("StreetlightControlCabinet", cabinet_urn(number), {
@@ -121,22 +121,24 @@ def feeders(city: City, lamps: LampState, at: str, happening: list[Episode]) -> 
 
 def streetlights(city: City, lamps: LampState, at: str) -> Iterator[Entity]:
     assets = city.assets
-    watts = state.lamp_watts(city, lamps).tolist()
-    for number in range(len(assets.lamp_xy)):
-        feeder = int(assets.lamp_feeder[number])
-        road_class = int(assets.lamp_class[number])
-        lit = bool(lamps.lit[number])
+    cabinet = assets.feeder_cabinet.tolist()
+    columns = zip(
+        geo_points(assets.lamp_xy), lamps.status.tolist(), lamps.lit.tolist(), lamps.silent.tolist(),
+        state.lamp_watts(city, lamps).tolist(), assets.lamp_feeder.tolist(), assets.lamp_class.tolist(),
+        assets.lamp_power_w.tolist(), strict=True,
+    )  # fmt: skip
+    for number, (place, status, lit, silent, watts, feeder, road_class, power) in enumerate(columns):
         yield entity("Streetlight", lamp_urn(number), {
-            "location": geo_point(assets.lamp_xy[number]),
-            "status": prop(STATUSES[int(lamps.status[number])], at),
+            "location": place,
+            "status": prop(STATUSES[status], at),
             "powerState": prop("on" if lit else "off", at),
-            "communicationState": prop("down" if lamps.silent[number] else "up", at),
-            "powerConsumption": prop(watts[number], at, "WTT"),
+            "communicationState": prop("down" if silent else "up", at),
+            "powerConsumption": prop(watts, at, "WTT"),
             "illuminanceLevel": prop(1.0 if lit else 0.0, at),
             "circuit": prop(feeder_code(feeder)),
             "feederID": relationship(feeder_urn(feeder)),
-            "refStreetlightControlCabinet": relationship(cabinet_urn(int(assets.feeder_cabinet[feeder]))),
-            "powerRating": prop(float(assets.lamp_power_w[number]), unit="WTT"),
+            "refStreetlightControlCabinet": relationship(cabinet_urn(cabinet[feeder])),
+            "powerRating": prop(power, unit="WTT"),
             "lanternHeight": prop((12.0, 9.0, 7.0)[road_class], unit="MTR"),
             "locationCategory": prop(CATEGORY[ROAD_CLASSES[road_class]]),
             "controllingMethod": prop("individual"),
@@ -189,7 +191,9 @@ def stations(city: City, now: datetime, episodes: list[Episode]) -> Iterator[Ent
     """Each station with its place, name and last report."""
     for number, name in enumerate(city.assets.air_names):
         fixed = {"location": geo_point(city.assets.air_xy[number]), "name": prop(name), **origin()}
-        report = air_report(city, number, last_report(city, 104, number, len(city.assets.air_xy), now), episodes)
+        report = air_report(
+            city, number, last_report(city, 104, number, len(city.assets.air_xy), now), episodes
+        )
         yield {**report, **fixed}
     for number, name in enumerate(city.assets.weather_names):
         fixed = {"location": geo_point(city.assets.weather_xy[number]), "name": prop(name), **origin()}

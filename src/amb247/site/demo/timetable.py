@@ -1,5 +1,6 @@
 """Departures and vehicles of one service day: what the controllers of the demo city dispatch."""
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,11 @@ SERVICES = ("LAB", "SAB", "DOM")
 HOLIDAY_FACTOR = {"LAB": 1.0, "SAB": 1.2, "DOM": 1.6}
 LAYOVER_S = 150
 PARKED_AFTER_S = 9 * 60
+BUNCH_RAMP_S, BUNCH_MINUTE = 480, 6
+"""Every half hour one line sends two buses close together; from this minute on the first loses time."""
+BUNCH_AHEAD_S, BUNCH_BEHIND_S = 120, 100
+BUNCH_NEEDS_S = 1750
+"""Off-peak length of a trip in which two buses can meet, stay together and part again."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def windows(transit: Transit, route: int, service: str, *, stretch: float) -> li
     factor = stretch * HOLIDAY_FACTOR[service]
     cuts = sorted({first, last, *(edge for span in PEAKS for edge in span if first < edge < last)})
     found = []
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in itertools.pairwise(cuts):
         is_peak = service == "LAB" and any(a <= start < b for a, b in PEAKS)
         found.append(Window(start, end, round((peak if is_peak else off_peak) * 60 * factor), night=False))
     if is_nocturnal(transit, route):
@@ -101,13 +107,14 @@ def plan(transit_key: "TransitKey", day: date) -> Plan:
     """The plan of one day: a pure function of the city and the date."""
     transit, seed, stretch = transit_key.transit, transit_key.seed, transit_key.stretch
     service = service_of(day)
+    bunches = bunched_patterns(transit_key, day)
     rows = []
     for route in range(len(transit.routes)):
         spans = windows(transit, route, service, stretch=stretch)
         for night in (False, True):
             chosen = [span for span in spans if span.night == night]
             if chosen:
-                rows.append(_route_rows(transit, seed, day, route, chosen, service))
+                rows.append(_route_rows(transit, seed, day, route, chosen, bunches))
     table = np.concatenate(rows)
     table = table[np.argsort(table[:, 1], kind="stable")]
     return Plan(
@@ -131,29 +138,74 @@ class TransitKey:
     stretch: float
 
 
-def _route_rows(
-    transit: Transit, seed: int, day: date, route: int, spans: list[Window], service: str
-) -> np.ndarray:
-    departures = [
-        (second, direction)
-        for direction in (0, 1)
-        for second in _departures(seed, day, route, direction, spans).tolist()
+@lru_cache(maxsize=8)
+def bunched_patterns(transit_key: TransitKey, day: date) -> dict[int, int]:
+    """Second of the service day at which a bunching begins, to the pattern it happens on."""
+    transit, service = transit_key.transit, service_of(day)
+    eligible = [
+        (pattern, span)
+        for pattern, shape in enumerate(transit.patterns)
+        if shape.duration_s >= BUNCH_NEEDS_S
+        for span in _spells(windows(transit, shape.route, service, stretch=transit_key.stretch))
     ]
+    found = {}
+    for begins in range(BUNCH_MINUTE * 60, 30 * HOUR, HOUR // 2):
+        running = [
+            pattern for pattern, (start, end) in eligible if start <= begins - 600 and begins + 1200 <= end
+        ]
+        if running:
+            draw = float(hashed(transit_key.seed, 45, day.toordinal(), begins))
+            found[begins] = running[int(draw * len(running))]
+    return found
+
+
+def _spells(spans: list[Window]) -> list[tuple[int, int]]:
+    """The day's windows as one span, the night's as another: they are different trips."""
+    spells = []
+    for night in (False, True):
+        chosen = [span for span in spans if span.night == night]
+        if chosen:
+            spells.append((chosen[0].start, chosen[-1].end))
+    return spells
+
+
+def _route_rows(
+    transit: Transit, seed: int, day: date, route: int, spans: list[Window], bunches: dict[int, int]
+) -> np.ndarray:
+    departures = []
+    for direction in (0, 1):
+        times = _departures(seed, day, route, direction, spans)
+        inside = [b for b, pattern in bunches.items() if pattern == 2 * route + direction]
+        for begins in inside:
+            if spans[0].start <= begins - 600 and begins + 1200 <= spans[-1].end:
+                times = _drawn_together(times, begins)
+        departures += [(second, direction) for second in times.tolist()]
     departures.sort()
     seconds = np.array([second for second, _ in departures], dtype=float)
     noise = hashed(seed, 43, day.toordinal(), route, np.arange(len(seconds)))
-    pace = congestion(seconds, service) * (0.94 + 0.12 * noise)
+    pace = congestion(seconds, service_of(day)) * (0.94 + 0.12 * noise)
     return _with_vehicles(transit, route, departures, pace, night=spans[0].night)
 
 
+def _drawn_together(times: Ints, begins: int) -> Ints:
+    """The two departures around a moment move towards it, one just before and one just after."""
+    first = int(np.searchsorted(times, begins - BUNCH_RAMP_S))
+    moved = times.copy()
+    pair = (begins - BUNCH_AHEAD_S, begins + BUNCH_BEHIND_S)
+    if first + 1 >= len(moved):
+        return np.unique(np.concatenate((moved[:first], pair)))
+    moved[first : first + 2] = pair
+    return np.unique(moved)
+
+
 def _departures(seed: int, day: date, route: int, direction: int, spans: list[Window]) -> Ints:
-    """Start times: the headway with a quarter of it as noise, so that order is kept and gaps differ."""
+    """Start times: the headway with noise of a part of it, so that order is kept and gaps differ."""
     times = []
     for number, span in enumerate(spans):
         count = max(1, (span.end - span.start) // span.headway_s)
         noise = hashed(seed, 41, day.toordinal(), route, direction, number, np.arange(count))
         ideal = span.start + np.arange(count) * span.headway_s + direction * span.headway_s * 0.3
-        times.append(ideal + (noise - 0.3) * 0.5 * span.headway_s)
+        times.append(ideal + (noise - 0.3) * (0.8 if span.night else 0.5) * span.headway_s)
     merged = np.maximum(np.concatenate(times), spans[0].start)
     return np.unique(np.sort(merged).astype(np.int64))
 

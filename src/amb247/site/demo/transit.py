@@ -1,6 +1,7 @@
 """Bus routes laid on the streets: paths, shared stops and running times, both directions."""
 
 import heapq
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from amb247.site.demo.territory import Territory
 
 COST = {ARTERIAL: 1.0, SECONDARY: 1.15, STREET: 2.4}
 CRUISE_M_S = {ARTERIAL: 10.0, SECONDARY: 7.8, STREET: 6.0}
-HIGHWAY_M_S = 13.5
+HIGHWAY_M_S = 12.0
 STOP_SPACING_M = 350.0
 DWELL_S = 14.0
 SIDE_M = 5.0
@@ -68,9 +69,10 @@ class Transit:
 def build_transit(streets: Streets, territory: Territory, *, route_count: int) -> Transit:
     routes = _chosen(route_count)
     stops = _StopBook(streets, territory)
+    anchors = _anchors(streets, routes)
     patterns = []
     for number, route in enumerate(routes):
-        path, edges = _path(streets, route)
+        path, edges = _path(streets, [anchors[place] for place in route.via])
         ends = (_end_name(route, 0), _end_name(route, -1))
         patterns.append(_pattern(streets, stops, number, 0, path, edges, ends[1]))
         patterns.append(_pattern(streets, stops, number, 1, path[::-1], edges[::-1], ends[0]))
@@ -85,7 +87,9 @@ def _chosen(count: int) -> tuple[facts.BusRoute, ...]:
     """All routes, or every n-th of them in a small city."""
     if count <= len(FEW):
         return tuple(route for route in facts.ROUTES if route.code in FEW[:count])
-    picks = np.unique(np.linspace(0, len(facts.ROUTES) - 1, min(count, len(facts.ROUTES))).round().astype(int))
+    picks = np.unique(
+        np.linspace(0, len(facts.ROUTES) - 1, min(count, len(facts.ROUTES))).round().astype(int)
+    )
     return tuple(facts.ROUTES[pick] for pick in picks)
 
 
@@ -95,11 +99,10 @@ def _end_name(route: facts.BusRoute, which: int) -> str:
     return {"UIS": "Universidad UIS", "INEM": "Glorieta INEM"}.get(name, name)
 
 
-def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]]:
-    """Nodes and edges of the cheapest way through the route's places, without turning back on itself."""
-    anchors = [_anchor(streets, place) for place in route.via]
+def _path(streets: Streets, anchors: list[int]) -> tuple[list[int], list[int]]:
+    """Nodes and edges of the cheapest way through the places, without turning back on itself."""
     nodes, edges = [anchors[0]], []
-    for start, end in zip(anchors[:-1], anchors[1:], strict=True):
+    for start, end in itertools.pairwise(anchors):
         if start == end:
             continue
         leg_nodes, leg_edges = _shortest(streets, start, end)
@@ -108,16 +111,14 @@ def _path(streets: Streets, route: facts.BusRoute) -> tuple[list[int], list[int]
     return _without_spurs(nodes, edges)
 
 
-_ANCHORS: dict[tuple[int, str], int] = {}
-
-
-def _anchor(streets: Streets, place: str) -> int:
-    key = (id(streets), place)
-    if key not in _ANCHORS:
-        major = np.unique(streets.edges[streets.road_class != STREET])
+def _anchors(streets: Streets, routes: tuple[facts.BusRoute, ...]) -> dict[str, int]:
+    """The node of the main streets nearest to each place that a route passes."""
+    major = np.unique(streets.edges[streets.road_class != STREET])
+    found = {}
+    for place in sorted({place for route in routes for place in route.via}):
         gap = streets.nodes[major] - PLACES[place]
-        _ANCHORS[key] = int(major[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))])
-    return _ANCHORS[key]
+        found[place] = int(major[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))])
+    return found
 
 
 def _shortest(streets: Streets, start: int, end: int) -> tuple[list[int], list[int]]:
@@ -216,7 +217,13 @@ def _rank(name: str) -> tuple[bool, str]:
 
 
 def _pattern(
-    streets: Streets, book: _StopBook, route: int, direction: int, path: list[int], edges: list[int], headsign: str
+    streets: Streets,
+    book: _StopBook,
+    route: int,
+    direction: int,
+    path: list[int],
+    edges: list[int],
+    headsign: str,
 ) -> Pattern:
     line = streets.nodes[path]
     steps = np.hypot(*np.diff(line, axis=0).T)

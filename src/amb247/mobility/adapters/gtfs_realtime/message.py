@@ -120,7 +120,7 @@ def _fix(
         bearing=plausible_bearing(position.bearing) if has_bearing else None,
         trip_id=trip.trip_id.strip()[:200], route_id=trip.route_id.strip()[:200],
         start_time=trip.start_time[:20], start_date=trip.start_date[:20],
-        label=descriptor.label.strip()[:200], license_plate=descriptor.license_plate.strip()[:40],
+        label=_label(descriptor, trip)[:200], license_plate=descriptor.license_plate.strip()[:40],
         occupancy_status=_enum(vehicle, "occupancy_status", VehiclePosition.OccupancyStatus),
         congestion_level=_enum(vehicle, "congestion_level", VehiclePosition.CongestionLevel),
         stop_sequence=vehicle.current_stop_sequence if vehicle.HasField("current_stop_sequence") else None,
@@ -134,6 +134,13 @@ def _trip_name(trip: Any) -> str:
     if not trip.trip_id:
         return ""
     return ":".join(part for part in (trip.trip_id.strip(), trip.start_date, trip.start_time) if part)
+
+
+def _label(descriptor: Any, trip: Any) -> str:
+    """What people call the vehicle; one that goes by its trip is called by line and start."""
+    if descriptor.label.strip() or descriptor.id.strip():
+        return str(descriptor.label.strip())
+    return " ".join(part for part in (trip.route_id, trip.start_time or trip.trip_id) if part)
 
 
 def _place(vehicle: Any, stops: Mapping[str, tuple[float, float]]) -> tuple[float, float, bool]:
