@@ -17,7 +17,9 @@ from amb247.mobility.domain import activation as _activation
 from amb247.mobility.domain import difference as _difference
 from amb247.mobility.domain import importing as _importing
 from amb247.mobility.domain import polling as _polling
+from amb247.mobility.domain import pushed as _pushed
 from amb247.mobility.domain import replay as _replay
+from amb247.mobility.domain.ingest import Taken
 from amb247.mobility.domain.queries import feeds as _feeds
 from amb247.mobility.domain.recording import TableOptions
 from amb247.mobility.errors import VersionUnknown
@@ -35,6 +37,7 @@ __all__ = [
     "poll_until",
     "replay",
     "roll_back_gtfs",
+    "take_message",
 ]
 
 
@@ -192,3 +195,28 @@ def poll_due() -> list[PollResult]:
 def poll_until(stop: threading.Event) -> None:
     """Ask due sources until told to stop; for a worker's thread."""
     _polling.poll_until(stop)
+
+
+def take_message(body: bytes, *, feed: str, received_at: datetime | None = None) -> Taken:
+    """Take one GTFS-Realtime message (protobuf or JSON) that somebody hands over: a gateway, a simulator, a test.
+
+    Parameters
+    ----------
+    body : bytes
+    feed : str
+        Slug of the static feed whose routes and trips it names.
+    received_at : datetime, aware, optional
+        When it came; times more than five minutes later are refused. Default: now.
+
+    Returns
+    -------
+    Taken
+        Positions taken and refused, by reason.
+
+    Raises
+    ------
+    FeedUnknown
+    UnreadableMessage
+        Counted in the feed's figures all the same.
+    """
+    return _pushed.take_message(body, feed=feed, received_at=received_at or timezone.now())

@@ -56,9 +56,7 @@ def run_jobs(stopping: threading.Event) -> None:
 
 
 def poll_feeds(stopping: threading.Event) -> None:
-    """Ask the live feeds that are due, every second."""
+    """Ask the live feeds that are due."""
     from amb247.mobility import api as mobility  # noqa: PLC0415 - loads protobuf and polars
 
-    while not stopping.wait(1.0):
-        close_old_connections()
-        mobility.poll_due_feeds()
+    mobility.poll_until(stopping)

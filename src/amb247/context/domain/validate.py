@@ -248,7 +248,7 @@ def _check_geometry(name: str, value: Any) -> None:
         return
     flat: Any = [coordinates]
     for _ in range(depth):
-        if not all(isinstance(part, list) and part for part in flat):
+        if not all(isinstance(part, (list, tuple)) and part for part in flat):
             raise Problem(f"{name}.value.coordinates", f"are not those of a {kind}", "see RFC 7946", "bad_geometry")
         flat = [inner for part in flat for inner in part]
     if len(flat) > MAX_VERTICES:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from amb247.context import api as context
 from amb247.context.adapters.ngsild_lines import take_entities
 from amb247.context.domain.feeds import FeedHandle
@@ -52,13 +54,15 @@ def ensure_demo_city(*, seed: int, scale: float, say: Callable[[str], None]) -> 
     say("Preparando la ciudad sintética de demostración (solo la primera vez) …")
     city = build_city(seed=seed, scale=scale)
     now = datetime.now(UTC)
-    territory.import_territory(territory_geojson(city), source="demo")
-    demo_accounts()
-    say(f"  territorio listo ({time.monotonic() - started:.0f} s)")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "amb-demo.zip"
-        write_gtfs(city, path)
-        mobility.import_gtfs(path, feed=BUS_FEED, name="AMB (demo)", activate=True)
+        areas = Path(folder) / "amb-demo.geojson"
+        areas.write_bytes(orjson.dumps(territory_geojson(city)))
+        territory.import_territory(areas)
+        demo_accounts()
+        say(f"  territorio listo ({time.monotonic() - started:.0f} s)")
+        feed = Path(folder) / "amb-demo.zip"
+        write_gtfs(city, feed)
+        mobility.import_gtfs(feed, feed=BUS_FEED, name="AMB (demo)", synthetic=True, activate=True)
     say(f"  51 rutas en GTFS ({time.monotonic() - started:.0f} s)")
     things = things_feed()
     total = take_entities(enumerate(all_things(city, now, observed_at=now - timedelta(hours=WARM_UP_H)), 1),
@@ -88,7 +92,7 @@ def things_feed() -> FeedHandle:
 def take_step(step: Step, *, at: datetime, things: FeedHandle) -> None:
     """Hand one step of the simulated day to the adapters: GTFS-Realtime bytes, NGSI-LD entities."""
     if step.vehicle_positions is not None:
-        mobility.take_gtfs_realtime(step.vehicle_positions, feed=BUS_FEED, received_at=at, synthetic=True)
+        mobility.take_message(step.vehicle_positions, feed=BUS_FEED, received_at=at)
     if step.entities:
         take_entities(_numbered(step.entities), feed=things, source=SOURCE)
 
