@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ class RoleForm(forms.Form):
 
     def __init__(self, *args: Any, user: models.User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"].choices = choices_for(user, Permission.PEOPLE_MANAGE)
+        _set_choices(self, "place", choices_for(user, Permission.PEOPLE_MANAGE))
 
     def clean_until(self) -> datetime | None:
         """The last moment of the chosen day."""
@@ -57,7 +58,9 @@ DAYS = (("30", _("30 días")), ("90", _("90 días")), ("365", _("Un año")), (""
 
 class TokenForm(forms.Form):
     name = forms.CharField(
-        label=_("Nombre"), max_length=120, help_text=_("El programa que la usará, por ejemplo «Pasarela de alumbrado».")
+        label=_("Nombre"),
+        max_length=120,
+        help_text=_("El programa que la usará, por ejemplo «Pasarela de alumbrado»."),
     )
     place = forms.ChoiceField(label=_("Lugar"))
     scopes = forms.MultipleChoiceField(label=_("Permisos"), widget=forms.CheckboxSelectMultiple)
@@ -65,13 +68,14 @@ class TokenForm(forms.Form):
 
     def __init__(self, *args: Any, user: models.User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"].choices = choices_for(user, Permission.TOKENS_MANAGE)
+        _set_choices(self, "place", choices_for(user, Permission.TOKENS_MANAGE))
         roles = permissions.roles_of(user)
-        self.fields["scopes"].choices = [
+        allowed = [
             (scope.value, scope.label)
             for scope in Scope
             if rules.is_permitted_somewhere(roles, rules.SCOPE_PERMISSION[scope])
         ]
+        _set_choices(self, "scopes", allowed)
 
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["days"]
@@ -101,6 +105,12 @@ class AuditForm(forms.Form):
             start=_midnight(start) if start else None,
             end=_midnight(end + timedelta(days=1)) if end else None,
         )
+
+
+def _set_choices(form: forms.Form, name: str, choices: Sequence[Any]) -> None:
+    field = form.fields[name]
+    if isinstance(field, forms.ChoiceField):
+        field.choices = choices
 
 
 def _midnight(day: Any) -> datetime:

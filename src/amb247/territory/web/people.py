@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.forms import default_token_generator
@@ -22,28 +23,25 @@ from amb247.territory.domain import people
 from amb247.territory.enums import Permission, RoleName
 from amb247.territory.errors import NotAllowed, PersonExists, TerritoryError
 from amb247.territory.web.forms import InviteForm, RoleForm
-from amb247.territory.web.guards import needs, signed_in
+from amb247.territory.web.guards import needs, reach, signed_in
 from amb247.territory.web.places import names_of, place_of
 
 PAGE = 50
 
 
-class PeoplePage:
+class PeoplePage(Sequence[Person]):
     """What Django's paginator needs, without loading everybody."""
 
     def __init__(self, user: models.User, words: str) -> None:
         self.user, self.words = user, words
         self._total: int | None = None
 
-    def count(self) -> int:
+    def __len__(self) -> int:
         if self._total is None:
             self._total = people.managed_people(self.user, words=self.words, offset=0, limit=0)[1]
         return self._total
 
-    def __len__(self) -> int:
-        return self.count()
-
-    def __getitem__(self, part: slice) -> list[Person]:
+    def __getitem__(self, part: Any) -> Any:
         start = part.start or 0
         return people.managed_people(self.user, words=self.words, offset=start, limit=part.stop - start)[0]
 
@@ -51,10 +49,11 @@ class PeoplePage:
 @require_safe
 @needs(Permission.PEOPLE_MANAGE)
 def index(request: HttpRequest) -> HttpResponse:
-    words = request.GET.get("q", "").strip()[:80]
-    page = Paginator(PeoplePage(signed_in(request), words), PAGE).get_page(request.GET.get("pagina"))
+    words = request.GET.get("q", "").replace("\0", "").strip()[:80]
+    page: Any = Paginator(PeoplePage(signed_in(request), words), PAGE).get_page(request.GET.get("pagina"))
     roles = [role for person in page for role in person.roles]
-    context = {"page": page, "words": words, "rows": [(person, _words(person.roles, roles)) for person in page]}
+    rows = [(person, _words(person.roles, roles)) for person in page]
+    context = {"page": page, "words": words, "rows": rows, "reach": reach(request)}
     return render(request, "territory/people.html", context)
 
 
@@ -73,9 +72,13 @@ def invite(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             if not is_new:
-                messages.success(request, _("%(email)s ya tenía cuenta: se le otorgó el rol.") % {"email": person.email})
+                messages.success(
+                    request, _("%(email)s ya tenía cuenta: se le otorgó el rol.") % {"email": person.email}
+                )
                 return redirect("territory:person", person.id)
-            return render(request, "territory/invited.html", {"person": person, "link": _link(request, person)})
+            return render(
+                request, "territory/invited.html", {"person": person, "link": _link(request, person)}
+            )
     return render(request, "territory/invite.html", {"form": form})
 
 
@@ -93,7 +96,7 @@ def _invited(request: HttpRequest, given: dict[str, Any]) -> tuple[Person, bool]
                 given["email"],
                 full_name=given["full_name"],
                 language=given["language"],
-                by=request.user,
+                by=signed_in(request),
                 request_info=where,
             )
     except PersonExists:
@@ -113,7 +116,7 @@ def _grant(request: HttpRequest, person_id: int, given: dict[str, Any]) -> RoleH
         area_code=place.area_code,
         organisation_id=place.organisation_id,
         valid_to=given["until"],
-        by=request.user,
+        by=signed_in(request),
         request_info=api.request_info(request),
     )
 
@@ -149,6 +152,7 @@ def detail(request: HttpRequest, person_id: int) -> HttpResponse:
         "person": person,
         "roles": _words(person.roles, person.roles),
         "form": form,
+        "reach": reach(request),
         "can_suspend": people.reach_of(user).is_all and person.id != user.pk,
     }
     return render(request, "territory/person.html", context)
@@ -164,7 +168,7 @@ def revoke(request: HttpRequest, person_id: int, role_id: int) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            api.revoke_role(role_id, by=request.user, request_info=api.request_info(request))
+            api.revoke_role(role_id, by=signed_in(request), request_info=api.request_info(request))
         except TerritoryError as refusal:
             error = str(refusal)
         else:
@@ -193,7 +197,9 @@ def suspend(request: HttpRequest, person_id: int) -> HttpResponse:
         except TerritoryError as refusal:
             error = str(refusal)
         else:
-            messages.success(request, _("Acceso suspendido.") if person.is_active else _("Acceso restablecido."))
+            messages.success(
+                request, _("Acceso suspendido.") if person.is_active else _("Acceso restablecido.")
+            )
             return redirect("territory:person", person.id)
     context = {"person": person, "error": error}
     return render(request, "territory/suspend.html", context, status=409 if error else 200)
