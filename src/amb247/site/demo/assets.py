@@ -136,7 +136,7 @@ def _renumbered(
     feeders, lamp_feeder = np.unique(feeder, return_inverse=True)
     cabinets, feeder_cabinet = np.unique(cabinet_of[feeders], return_inverse=True)
     feeder_xy = _first_nearest_centre(xy, lamp_feeder, len(feeders))
-    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)
+    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)  # noqa: RUF005 - arithmetic on an array, not a join
     return xy, road_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune[cabinets]
 
 
@@ -197,7 +197,7 @@ def _camera_nodes(
     groups = _split(camera_xy, np.arange(count), CAMERAS_PER_NODE)
     for number, group in enumerate(groups):
         camera_node[group] = number
-    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)
+    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)  # noqa: RUF005 - arithmetic on an array, not a join
     tree = shapely.STRtree([area.shape for area in territory.neighbourhoods])
     near = [territory.neighbourhoods[i].name for i in tree.nearest(shapely.points(node_xy)).tolist()]
     names = tuple(f"Nodo {number + 1:02d} · {name}" for number, name in enumerate(near))

@@ -74,8 +74,9 @@ def build_transit(streets: Streets, territory: Territory, *, route_count: int) -
     for number, route in enumerate(routes):
         path, edges = _path(streets, [anchors[place] for place in route.via])
         ends = (_end_name(route, 0), _end_name(route, -1))
-        patterns.append(_pattern(streets, stops, number, 0, path, edges, ends[1]))
-        patterns.append(_pattern(streets, stops, number, 1, path[::-1], edges[::-1], ends[0]))
+        patterns.append(_pattern(streets, stops, path, edges, route=number, direction=0, headsign=ends[1]))
+        path, edges = path[::-1], edges[::-1]
+        patterns.append(_pattern(streets, stops, path, edges, route=number, direction=1, headsign=ends[0]))
     return Transit(routes, tuple(patterns), tuple(stops.stops))
 
 
@@ -219,10 +220,11 @@ def _rank(name: str) -> tuple[bool, str]:
 def _pattern(
     streets: Streets,
     book: _StopBook,
-    route: int,
-    direction: int,
     path: list[int],
     edges: list[int],
+    *,
+    route: int,
+    direction: int,
     headsign: str,
 ) -> Pattern:
     line = streets.nodes[path]
