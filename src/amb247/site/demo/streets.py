@@ -195,7 +195,7 @@ def _edges_kept(
 def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> np.ndarray:
     starts = np.vstack([line[:-1] for line in corridors])
     ends = np.vstack([line[1:] for line in corridors])
-    tree = shapely.STRtree(shapely.linestrings(np.stack([starts, ends], axis=1)))
+    tree = shapely.STRtree(np.asarray(shapely.linestrings(np.stack([starts, ends], axis=1))))
     near, segment = tree.query(shapely.points(middle), predicate="dwithin", distance=PARALLEL_M)
     way = ends[segment] - starts[segment]
     turn = np.degrees(np.arctan2(step[near, 1], step[near, 0]) - np.arctan2(way[:, 1], way[:, 0])) % 180
@@ -240,7 +240,7 @@ def _stitch(draft: _Draft, barrier: BaseGeometry) -> None:
     home[ends[:, 0]] = home[ends[:, 1]] = np.array([edge[4] for edge in draft.edges])
     degree = np.bincount(ends.ravel(), minlength=len(nodes))
     loose = np.flatnonzero((degree > 0) & (degree < 4))
-    tree = shapely.STRtree(shapely.points(nodes[loose]))
+    tree = shapely.STRtree(np.asarray(shapely.points(nodes[loose])))
     a, b = tree.query(shapely.points(nodes[loose]), predicate="dwithin", distance=92.0)
     a, b = loose[a], loose[b]
     other = (home[a] != home[b]) & (a < b)

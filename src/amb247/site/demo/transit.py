@@ -154,7 +154,8 @@ def _shortest(streets: Streets, start: int, end: int) -> tuple[list[int], list[i
 
 def _without_spurs(nodes: list[int], edges: list[int]) -> tuple[list[int], list[int]]:
     """Take out a, b, a: a waypoint slightly off the way would make the bus go and come back."""
-    kept_nodes, kept_edges = [nodes[0]], []
+    kept_nodes = [nodes[0]]
+    kept_edges: list[int] = []
     for node, edge in zip(nodes[1:], edges, strict=True):
         if kept_edges and kept_edges[-1] == edge:
             kept_nodes.pop()
