@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import struct
+import time
+
 import pytest
 from django.core.cache import cache
 from factories import territory as make
@@ -103,10 +109,30 @@ def test_a_changed_password_is_audited(client, ana):
     assert {"account.login", "account.set_password", "account.password_changed"} <= verbs
 
 
-def test_a_second_factor_can_be_set_up(client, ana):
+def test_a_second_factor_is_set_up_asked_for_and_audited(client, ana, django_capture_on_commit_callbacks):
     sign_in(client)
-    response = client.get("/cuenta/2fa/totp/activate/")
-    assert response.status_code == 200
+    url = "/cuenta/2fa/totp/activate/"
+    client.post("/cuenta/reauthenticate/", {"password": SECRET})
+    secret = client.get(url).context["form"].secret
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(url, {"code": totp(secret)})
+    assert models.AuditEntry.objects.filter(verb="account.totp_activated", actor=ana).count() == 1
+
+    client.post("/cuenta/logout/")
+    assert sign_in(client)["Location"].startswith("/cuenta/2fa/authenticate/")
+    assert "_auth_user_id" not in client.session
+    cache.clear()  # a code serves once
+    client.post("/cuenta/2fa/authenticate/", {"code": totp(secret)})
+    assert client.session["_auth_user_id"] == str(ana.pk)
+    assert last().verb == "account.login"
+
+
+def totp(secret: str) -> str:
+    """The code of RFC 6238 for now."""
+    counter = struct.pack(">Q", int(time.time()) // 30)
+    digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
+    start = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[start : start + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
 @pytest.mark.parametrize(
