@@ -11,15 +11,20 @@ from django.utils import timezone
 
 from amb247.mobility.adapters.avl_csv import SpeedUnit
 from amb247.mobility.data import (
-    AsOf, Difference, FeedSummary, GtfsReport, PollResult, ReplayReport, VersionSummary,
+    AsOf,
+    Difference,
+    FeedSummary,
+    GtfsReport,
+    MessageResult,
+    ReplayReport,
+    VersionSummary,
 )  # fmt: skip
 from amb247.mobility.domain import activation as _activation
 from amb247.mobility.domain import difference as _difference
 from amb247.mobility.domain import importing as _importing
+from amb247.mobility.domain import ingest as _ingest
 from amb247.mobility.domain import polling as _polling
-from amb247.mobility.domain import pushed as _pushed
 from amb247.mobility.domain import replay as _replay
-from amb247.mobility.domain.ingest import Taken
 from amb247.mobility.domain.queries import feeds as _feeds
 from amb247.mobility.domain.recording import TableOptions
 from amb247.mobility.errors import VersionUnknown
@@ -101,7 +106,9 @@ def activate_gtfs(
     return _feeds.summary_of(_activation.activate(feed, number, actor=actor, request_info=request_info), feed)
 
 
-def roll_back_gtfs(feed: str, *, actor: int | None = None, request_info: RequestInfo | None = None) -> VersionSummary:
+def roll_back_gtfs(
+    feed: str, *, actor: int | None = None, request_info: RequestInfo | None = None
+) -> VersionSummary:
     """Make the version that was active before the present one active again; audited.
 
     Raises
@@ -123,7 +130,10 @@ def compare_gtfs(feed: str, old: int, new: int) -> Difference:
     ------
     VersionUnknown
     """
-    found = {version.number: version for version in GtfsVersion.objects.filter(feed__slug=feed, number__in=[old, new])}
+    found = {
+        version.number: version
+        for version in GtfsVersion.objects.filter(feed__slug=feed, number__in=[old, new])
+    }
     if missing := {old, new} - found.keys():
         raise VersionUnknown(f"{feed} has no version {min(missing)}")
     return _difference.difference(found[old], found[new])
@@ -177,17 +187,47 @@ def replay(
     )  # fmt: skip
 
 
+def take_message(
+    content: bytes, *, feed: str, received_at: datetime | None = None, keep_good: bool = False
+) -> MessageResult:
+    """Take one GTFS-Realtime message that somebody hands over: a gateway, a simulator, a test.
+
+    Parameters
+    ----------
+    content : bytes
+        Protobuf or JSON, gzipped or not.
+    feed : str
+        Slug of the static feed whose routes, trips and stops it names; counted in the feed `<slug>-rt`. The vehicles
+        are synthetic where that feed is.
+    received_at : datetime, aware, optional
+        When it came; times more than five minutes later are refused. Default: now.
+    keep_good : bool
+        Take the whole entities of a message that is cut short.
+
+    Returns
+    -------
+    MessageResult    status "taken" or "unreadable"; never raises for what is in the message
+
+    Raises
+    ------
+    FeedUnknown
+    """
+    return _ingest.take_pushed(
+        content, feed=feed, received_at=received_at or timezone.now(), keep_good=keep_good
+    )
+
+
 def add_realtime_source(feed: str, url: str, *, interval_s: int = 30) -> int:
     """Register an http(s) address that answers with GTFS-Realtime; its number. Raises SourceRefused."""
     return _polling.add_source(feed, url, interval_s=interval_s).pk
 
 
-def poll_once(source_id: int, *, now: datetime | None = None) -> PollResult:
-    """Ask one live source once; see `PollResult.status`. Never raises for what the source answers."""
+def poll_once(source_id: int, *, now: datetime | None = None) -> MessageResult:
+    """Ask one live source once; see `MessageResult.status`. Never raises for what the source answers."""
     return _polling.poll_once(source_id, now=now)
 
 
-def poll_due() -> list[PollResult]:
+def poll_due() -> list[MessageResult]:
     """Ask every enabled source whose time has come."""
     return _polling.poll_due()
 
@@ -195,28 +235,3 @@ def poll_due() -> list[PollResult]:
 def poll_until(stop: threading.Event) -> None:
     """Ask due sources until told to stop; for a worker's thread."""
     _polling.poll_until(stop)
-
-
-def take_message(body: bytes, *, feed: str, received_at: datetime | None = None) -> Taken:
-    """Take one GTFS-Realtime message (protobuf or JSON) that somebody hands over: a gateway, a simulator, a test.
-
-    Parameters
-    ----------
-    body : bytes
-    feed : str
-        Slug of the static feed whose routes and trips it names.
-    received_at : datetime, aware, optional
-        When it came; times more than five minutes later are refused. Default: now.
-
-    Returns
-    -------
-    Taken
-        Positions taken and refused, by reason.
-
-    Raises
-    ------
-    FeedUnknown
-    UnreadableMessage
-        Counted in the feed's figures all the same.
-    """
-    return _pushed.take_message(body, feed=feed, received_at=received_at or timezone.now())

@@ -26,8 +26,14 @@ def urn(kind: str, feed: str, local_id: str) -> str:
 
 
 def vehicle_entity(
-    fix: VehicleFix, *, feed: str, source: str, synthetic: bool, route_names: Mapping[str, str],
-    route_types: Mapping[str, int], observed_at: datetime | None = None
+    fix: VehicleFix,
+    *,
+    feed: str,
+    source: str,
+    synthetic: bool,
+    route_names: Mapping[str, str],
+    route_types: Mapping[str, int],
+    observed_at: datetime | None = None,
 ) -> Entity:
     """One fix as a Vehicle.
 
@@ -79,7 +85,9 @@ def vehicle_entity(
     return entity
 
 
-def stop_entities(frames: Mapping[str, pl.DataFrame], *, feed: str, source: str, synthetic: bool) -> Iterator[Entity]:
+def stop_entities(
+    frames: Mapping[str, pl.DataFrame], *, feed: str, source: str, synthetic: bool
+) -> Iterator[Entity]:
     """Every stop or platform with a place as a PublicTransportStop; stations, entrances and nodes are left out."""
     stops = frames["stops"].filter(pl.col("stop_lat").is_not_null() & pl.col("stop_lon").is_not_null())
     if "location_type" in stops.columns:
@@ -99,7 +107,9 @@ def stop_entities(frames: Mapping[str, pl.DataFrame], *, feed: str, source: str,
         )
 
 
-def route_entities(frames: Mapping[str, pl.DataFrame], *, feed: str, source: str, synthetic: bool) -> Iterator[Entity]:
+def route_entities(
+    frames: Mapping[str, pl.DataFrame], *, feed: str, source: str, synthetic: bool
+) -> Iterator[Entity]:
     """Every route as a GtfsRoute with its path (shapes, else the stops in order) and its headway at the morning peak."""
     paths = _paths(frames)
     headways = _headways(frames)
@@ -163,9 +173,15 @@ def _paths(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, Any]]:
     """Route -> LineString or MultiLineString of its most used patterns."""
     trips = frames["trips"]
     lines: dict[str, list[list[list[float]]]] = {}
-    with_shape = trips.filter(pl.col("shape_id").is_not_null()) if "shape_id" in trips.columns else trips.clear()
+    with_shape = (
+        trips.filter(pl.col("shape_id").is_not_null()) if "shape_id" in trips.columns else trips.clear()
+    )
     if "shapes" in frames and with_shape.height:
-        used = with_shape.group_by("route_id", "shape_id").len().sort("len", "shape_id", descending=[True, False])
+        used = (
+            with_shape.group_by("route_id", "shape_id")
+            .len()
+            .sort("len", "shape_id", descending=[True, False])
+        )
         shapes = _shape_lines(frames["shapes"], used["shape_id"])
         for route_id, shape_id, _count in used.iter_rows():
             if shape_id in shapes and len(lines.setdefault(route_id, [])) < MAX_PATHS:
@@ -182,30 +198,37 @@ def _geometry(lines: list[list[list[float]]]) -> dict[str, Any]:
 
 
 def _shape_lines(shapes: pl.DataFrame, wanted: pl.Series) -> dict[str, list[list[float]]]:
-    points = shapes.filter(pl.col("shape_id").is_in(wanted.unique().implode())).sort("shape_id", "shape_pt_sequence")
+    points = shapes.filter(pl.col("shape_id").is_in(wanted.unique().implode())).sort(
+        "shape_id", "shape_pt_sequence"
+    )
     names = points["shape_id"].to_numpy()
     if not len(names):
         return {}
-    ids, starts, counts = np.unique(names, return_index=True, return_counts=True)
+    ids, counts = np.unique(names, return_counts=True)
     places = points.select("shape_pt_lon", "shape_pt_lat").to_numpy()
     long_enough = counts >= 2
     if not long_enough.any():
         return {}
     kept = np.repeat(long_enough, counts)
     indices = np.repeat(np.arange(long_enough.sum()), counts[long_enough])
-    lines = shapely.simplify(shapely.linestrings(places[kept], indices=indices), SIMPLIFY_DEG)
-    del starts
+    made: Any = shapely.simplify(shapely.linestrings(places[kept], indices=indices), SIMPLIFY_DEG)
     return {
         str(name): np.round(shapely.get_coordinates(line), 6).tolist()
-        for name, line in zip(ids[long_enough], lines, strict=True)
+        for name, line in zip(ids[long_enough], made, strict=True)
     }
 
 
-def _lines_by_stops(frames: Mapping[str, pl.DataFrame], trips: pl.DataFrame) -> dict[str, list[list[list[float]]]]:
+def _lines_by_stops(
+    frames: Mapping[str, pl.DataFrame], trips: pl.DataFrame
+) -> dict[str, list[list[list[float]]]]:
     """For routes without shapes: the stops of the longest trip of each direction, in order."""
     if trips.is_empty():
         return {}
-    direction = pl.col("direction_id").fill_null(0) if "direction_id" in trips.columns else pl.lit(0).alias("direction_id")
+    direction = (
+        pl.col("direction_id").fill_null(0)
+        if "direction_id" in trips.columns
+        else pl.lit(0).alias("direction_id")
+    )
     calls = frames["stop_times"].select("trip_id", "stop_id", "stop_sequence").drop_nulls()
     longest = (
         trips.select("trip_id", "route_id", direction)
@@ -229,13 +252,18 @@ def _headways(frames: Mapping[str, pl.DataFrame]) -> dict[str, float]:
     """Route -> minutes between departures of its busier direction in the morning peak (6 to 9 h), on its busiest
     service; from frequencies where the feed has them."""
     trips = frames["trips"]
-    direction = pl.col("direction_id").fill_null(0) if "direction_id" in trips.columns else pl.lit(0).alias("direction_id")
+    direction = (
+        pl.col("direction_id").fill_null(0)
+        if "direction_id" in trips.columns
+        else pl.lit(0).alias("direction_id")
+    )
     labels = trips.select("trip_id", "route_id", "service_id", direction)
     frequencies = frames.get("frequencies")
     headways: dict[str, float] = {}
     if frequencies is not None and not frequencies.is_empty():
         at_peak = frequencies.filter(
-            (pl.col("start_time").dt.total_seconds() < PEAK[1]) & (pl.col("end_time").dt.total_seconds() > PEAK[0])
+            (pl.col("start_time").dt.total_seconds() < PEAK[1])
+            & (pl.col("end_time").dt.total_seconds() > PEAK[0])
         )
         shortest = at_peak.join(labels, on="trip_id").group_by("route_id").agg(pl.col("headway_secs").min())
         headways = {route_id: round(seconds / 60, 1) for route_id, seconds in shortest.iter_rows() if seconds}
@@ -250,4 +278,6 @@ def _headways(frames: Mapping[str, pl.DataFrame]) -> dict[str, float]:
         .group_by("route_id").agg(pl.col("len").max())
     )  # fmt: skip
     minutes = (PEAK[1] - PEAK[0]) / 60
-    return {route_id: round(minutes / count, 1) for route_id, count in busiest.iter_rows() if count >= 2} | headways
+    return {
+        route_id: round(minutes / count, 1) for route_id, count in busiest.iter_rows() if count >= 2
+    } | headways

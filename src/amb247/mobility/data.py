@@ -120,7 +120,9 @@ class VersionSummary:
     imported_at: datetime
     activated_at: datetime | None
     activated_by: str
+    retired_at: datetime | None
     counts: Mapping[str, int]
+    refused_rows: Mapping[str, int]
     service_from: date | None
     service_to: date | None
     bbox: tuple[float, float, float, float] | None
@@ -231,13 +233,14 @@ class ReplayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class PollResult:
-    """What one request to a live source gave.
+class MessageResult:
+    """What became of one GTFS-Realtime message; ``seen == taken + sum(refused.values())``.
 
     Attributes
     ----------
-    status : str           "taken", "not_modified", "unreadable", "unreachable", "disabled"
-    next_poll_at : datetime UTC; later after each failure, at most ten minutes away
+    status : str             "taken"; "unreadable" (counted as one refused); of live sources also "not_modified",
+                             "unreachable" and "disabled"
+    next_poll_at : datetime  UTC, of live sources: later after each failure, at most ten minutes away
     """
 
     status: str

@@ -174,7 +174,14 @@ def place_of(finding: Finding) -> str:
         return finding.file
     words = {"file": finding.file, "lines": ", ".join(lines), "rest": finding.count - len(lines)}
     if finding.count > len(lines):
-        return ngettext("%(file)s, líneas %(lines)s y %(rest)s más", "%(file)s, líneas %(lines)s y %(rest)s más", finding.count) % words
+        return (
+            ngettext(
+                "%(file)s, líneas %(lines)s y %(rest)s más",
+                "%(file)s, líneas %(lines)s y %(rest)s más",
+                finding.count,
+            )
+            % words
+        )
     return ngettext("%(file)s, línea %(lines)s", "%(file)s, líneas %(lines)s", len(lines)) % words
 
 

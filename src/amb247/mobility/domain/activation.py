@@ -106,8 +106,11 @@ def _batches(entities: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]
 def _ids_of(version: GtfsVersion) -> set[str]:
     """URNs that a version may have published."""
     slug = version.feed.slug
-    ids = set()
-    for table, column, kind in (("stops", "stop_id", "PublicTransportStop"), ("routes", "route_id", "GtfsRoute")):
+    ids: set[str] = set()
+    for table, column, kind in (
+        ("stops", "stop_id", "PublicTransportStop"),
+        ("routes", "route_id", "GtfsRoute"),
+    ):
         frame = table_of(version.pk, table, columns=[column])
         if frame is not None:
             ids.update(urn(kind, slug, value) for value in frame[column].to_list())

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections
 from django.db.models import Q
 
 from amb247.context import api as context
-from amb247.mobility.adapters.gtfs_realtime import read_message
-from amb247.mobility.data import PollResult, Reading, Refusal
-from amb247.mobility.domain.ingest import Origin, take
-from amb247.mobility.domain.static import static_names
-from amb247.mobility.errors import SourceRefused, UnreadableMessage
+from amb247.mobility.data import MessageResult
+from amb247.mobility.domain.ingest import Origin, take_message
+from amb247.mobility.errors import SourceRefused
 from amb247.mobility.models import GtfsFeed, RealtimeSource
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,9 @@ def add_source(feed: str, url: str, *, interval_s: int) -> RealtimeSource:
     return source
 
 
-def poll_once(source_id: int, *, client: httpx.Client | None = None, now: datetime | None = None) -> PollResult:
+def poll_once(
+    source_id: int, *, client: httpx.Client | None = None, now: datetime | None = None
+) -> MessageResult:
     """Ask one source once, take what it says, and note when to ask again.
 
     Never raises for what the source does: an unreachable or unreadable one is a failure, counted, and asked again
@@ -53,32 +54,32 @@ def poll_once(source_id: int, *, client: httpx.Client | None = None, now: dateti
     """
     source = RealtimeSource.objects.select_related("feed").get(pk=source_id)
     if not source.is_enabled:
-        return PollResult("disabled")
+        return MessageResult("disabled")
     moment = now or datetime.now(UTC)
     handle = context.feed(
-        source.slug, name=source.feed.name, kind="gtfs-realtime", url=source.shown_url,
+        source.slug, name=source.feed.name, kind="GTFS-Realtime", url=source.shown_url,
         synthetic=source.feed.is_synthetic, expected_every_s=source.interval_s,
     )  # fmt: skip
     origin = Origin(source.feed.slug, f"GTFS-Realtime {source.feed.name}", handle, source.feed.is_synthetic)
     try:
         answer = _fetch(source, client)
     except (httpx.HTTPError, httpx.InvalidURL, SourceRefused) as error:
-        return _failed(source, moment, status="unreachable", problem=_words(error))
+        return _failed(source, moment, MessageResult("unreachable", problem=_words(error)))
     if answer is None:
-        return _done(source, moment, PollResult("not_modified"))
-    try:
-        reading = read_message(answer.content, now=moment, stops=static_names(source.feed.slug).stops)
-    except UnreadableMessage as error:
-        handle.record(taken=0, refused={error.reason: 1}, received_bytes=len(answer.content),
-                      examples={error.reason: str(error)})  # fmt: skip
-        return _failed(source, moment, status="unreadable", problem=f"{error.reason}: {error}", refused={error.reason: 1})
-    return _taken(source, moment, origin, reading, answer)
+        return _done(source, moment, MessageResult("not_modified"))
+    result = take_message(answer.content, origin, now=moment)
+    if result.status == "unreadable":
+        return _failed(source, moment, result)
+    source.etag, source.last_modified = answer.etag, answer.last_modified
+    return _done(source, moment, result)
 
 
-def poll_due(*, client: httpx.Client | None = None, now: datetime | None = None) -> list[PollResult]:
+def poll_due(*, client: httpx.Client | None = None, now: datetime | None = None) -> list[MessageResult]:
     """Ask every enabled source whose time has come, one after the other."""
     moment = now or datetime.now(UTC)
-    due = RealtimeSource.objects.filter(is_enabled=True).filter(Q(next_poll_at=None) | Q(next_poll_at__lte=moment))
+    due = RealtimeSource.objects.filter(is_enabled=True).filter(
+        Q(next_poll_at=None) | Q(next_poll_at__lte=moment)
+    )
     return [poll_once(source_id, client=client, now=now) for source_id in due.values_list("pk", flat=True)]
 
 
@@ -154,48 +155,23 @@ def _words(error: Exception) -> str:
     return type(error).__name__
 
 
-def _taken(
-    source: RealtimeSource, moment: datetime, origin: Origin, reading: Reading, answer: _Answer
-) -> PollResult:
-    taken = take(reading.fixes, origin, names=static_names(origin.feed))
-    refused = dict(reading.refused)
-    for reason, count in taken.refused.items():
-        refused[reason] = refused.get(reason, 0) + count
-    samples: tuple[Refusal, ...] = (*reading.samples, *taken.samples)
-    origin.handle.record(
-        taken=taken.taken, refused=refused, newest=taken.newest, received_bytes=len(answer.content),
-        examples={one.reason: f"{one.where} {one.value}".strip() for one in samples},
-    )  # fmt: skip
-    source.etag, source.last_modified = answer.etag, answer.last_modified
-    result = PollResult("taken", reading.seen, taken.taken, refused, len(answer.content))
-    return _done(source, moment, result)
-
-
-def _done(source: RealtimeSource, moment: datetime, result: PollResult) -> PollResult:
+def _done(source: RealtimeSource, moment: datetime, result: MessageResult) -> MessageResult:
     source.failures = 0
     source.last_good_at = moment
     source.last_problem = ""
     return _noted(source, moment, source.interval_s, result)
 
 
-def _failed(
-    source: RealtimeSource, moment: datetime, *, status: str, problem: str, refused: dict[str, int] | None = None
-) -> PollResult:
+def _failed(source: RealtimeSource, moment: datetime, result: MessageResult) -> MessageResult:
     source.failures += 1
-    source.last_problem = problem[:300]
-    logger.warning("source %s %s: %s", source.slug, status, problem[:300])
-    seen = sum((refused or {}).values())
-    result = PollResult(status, seen=seen, refused=refused or {}, problem=problem)
+    source.last_problem = result.problem[:300]
+    logger.warning("source %s %s: %s", source.slug, result.status, result.problem[:300])
     return _noted(source, moment, back_off_s(source.interval_s, source.failures), result)
 
 
-def _noted(source: RealtimeSource, moment: datetime, wait_s: float, result: PollResult) -> PollResult:
+def _noted(source: RealtimeSource, moment: datetime, wait_s: float, result: MessageResult) -> MessageResult:
     source.next_poll_at = moment + timedelta(seconds=wait_s)
-    with transaction.atomic():
-        source.save(
-            update_fields=["etag", "last_modified", "failures", "next_poll_at", "last_good_at", "last_problem"]
-        )
-    return PollResult(
-        result.status, result.seen, result.taken, result.refused, result.size_bytes, result.problem,
-        source.next_poll_at,
-    )  # fmt: skip
+    source.save(
+        update_fields=["etag", "last_modified", "failures", "next_poll_at", "last_good_at", "last_problem"]
+    )
+    return replace(result, next_poll_at=source.next_poll_at)

@@ -104,7 +104,10 @@ def open_recording(
         except UnreadableRecording as error:
             if not keep_good:
                 raise type(error)(f"{path.name}: {error}", reason=error.reason) from error
-            found, before = [], Reading((), 1, {error.reason: 1}, (Refusal(path.name, error.reason, str(error)),))
+            found, before = (
+                [],
+                Reading((), 1, {error.reason: 1}, (Refusal(path.name, error.reason, str(error)),)),
+            )
         moments += found
         for reason, count in before.refused.items():
             refused[reason] = refused.get(reason, 0) + count
@@ -121,7 +124,11 @@ def _moments(
     content = path.read_bytes()
     if is_table(path, content):
         reading = read_positions(
-            content, mapping=table.mapping, separator=table.separator, speed_unit=table.speed_unit, zone=table.zone
+            content,
+            mapping=table.mapping,
+            separator=table.separator,
+            speed_unit=table.speed_unit,
+            zone=table.zone,
         )
         refused = Reading((), sum(reading.refused.values()), reading.refused, reading.samples)
         return list(_slices(path, reading.fixes, slice_s)), refused

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from amb247.context import api as context
 from amb247.mobility.data import AsOf, Reading, Refusal, ReplayReport
-from amb247.mobility.domain.ingest import Origin, Taken, take
+from amb247.mobility.domain.ingest import Origin, Taken, examples_of, take
 from amb247.mobility.domain.recording import Moment, Recording, TableOptions, expand, open_recording
 from amb247.mobility.domain.static import StaticNames, static_names
 from amb247.mobility.errors import UnreadableMessage
@@ -79,7 +79,10 @@ class _Player:
         if before.seen:
             self._count(before, Taken(0, 0, 0, {}, (), None))
             self._origin.handle.record(
-                taken=0, refused=before.refused, messages=0, examples={one.reason: one.value for one in before.samples}
+                taken=0,
+                refused=before.refused,
+                messages=0,
+                examples=examples_of(before.samples),
             )
 
     def play(self) -> None:
@@ -113,7 +116,9 @@ class _Player:
         try:
             reading = moment.read(stops=names.stops, keep_good=self._keep_good)
         except UnreadableMessage as error:  # readable at the start, not any more: the file changed under us
-            reading = Reading((), 1, {error.reason: 1}, (Refusal(moment.path.name, error.reason, str(error)),))
+            reading = Reading(
+                (), 1, {error.reason: 1}, (Refusal(moment.path.name, error.reason, str(error)),)
+            )
         taken = take(reading.fixes, self._origin, names=names, shown_at=self._shown_at)
         self._clock = moment.at
         self._messages += 1
@@ -122,7 +127,7 @@ class _Player:
         refused = Counter(reading.refused) + Counter(taken.refused)
         self._origin.handle.record(
             taken=taken.taken, refused=refused, newest=taken.newest, received_bytes=size,
-            examples={one.reason: f"{one.where} {one.value}".strip() for one in (*reading.samples, *taken.samples)},
+            examples=examples_of((*reading.samples, *taken.samples)),
         )  # fmt: skip
 
     def _shown_at(self, at: datetime) -> datetime:
@@ -151,7 +156,9 @@ class _Player:
         room = MOST_SAMPLES - len(self._samples)
         if room > 0:
             known = Counter(one.reason for one in self._samples)
-            self._samples += [one for one in (*reading.samples, *taken.samples) if known[one.reason] < 3][:room]
+            self._samples += [one for one in (*reading.samples, *taken.samples) if known[one.reason] < 3][
+                :room
+            ]
 
     def _tell(self) -> None:
         if self._on_progress is not None and time.monotonic() - self._told >= PROGRESS_S:
@@ -165,5 +172,3 @@ class _Player:
             trip_updates=self._trip_updates, alerts=self._alerts, vehicles=len(self._vehicles), clock=self._clock,
             elapsed_s=time.monotonic() - self._began, finished=self._is_finished,
         )  # fmt: skip
-
-

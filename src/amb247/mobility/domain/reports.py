@@ -13,7 +13,12 @@ def as_json(findings: Iterable[Finding], notices: Iterable[Notice]) -> dict[str,
     return {
         "findings": [asdict(finding) for finding in findings],
         "notices": [
-            {"code": one.code, "severity": one.severity, "count": one.count, "samples": [dict(s) for s in one.samples]}
+            {
+                "code": one.code,
+                "severity": one.severity,
+                "count": one.count,
+                "samples": [dict(s) for s in one.samples],
+            }
             for one in notices
         ],
     }

@@ -22,7 +22,11 @@ class StaticNames:
 
 def static_names(feed: str) -> StaticNames:
     """Those of the feed's active version; read once for each version. One query when nothing changed."""
-    version = GtfsVersion.objects.filter(feed__slug=feed, state=VersionState.ACTIVE).values_list("pk", "sha256").first()
+    version = (
+        GtfsVersion.objects.filter(feed__slug=feed, state=VersionState.ACTIVE)
+        .values_list("pk", "sha256")
+        .first()
+    )
     return _names(*version) if version is not None else StaticNames()
 
 

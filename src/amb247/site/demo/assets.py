@@ -14,6 +14,8 @@ FULL = {"lamps": 60_000, "wifi": 80, "cameras": 800, "air": 24, "weather": 16}
 LAMPS_PER_FEEDER = 88
 FEEDERS_PER_CABINET = 6
 CAMERAS_PER_NODE = 20
+TOWN_EDGE_M = 300.0
+LIT_OPEN_ROADS = {"Autopista Piedecuesta", "Anillo Vial", "Vía Chimitá"}
 LAMP_POWER_W = np.array((150.0, 100.0, 60.0))
 LAMP_HEIGHT_M = np.array((12.0, 9.0, 7.0))
 
@@ -48,7 +50,7 @@ class Assets:
 
 def build_assets(seed: int, scale: float, territory: Territory, streets: Streets) -> Assets:
     wanted = {kind: max(4, round(count * scale)) for kind, count in FULL.items()}
-    lamps = _lamps(seed, wanted["lamps"], streets)
+    lamps = _lamps(seed, wanted["lamps"], territory, streets)
     wifi = _wifi(seed, wanted["wifi"], territory)
     nodes = _camera_nodes(seed, wanted["cameras"], territory, streets)
     air = _stations(seed + 3, wanted["air"], territory, facts.AIR_STATIONS, "Calidad del aire")
@@ -56,10 +58,12 @@ def build_assets(seed: int, scale: float, territory: Territory, streets: Streets
     return Assets(*lamps, *wifi, *nodes, *air, *weather)
 
 
-def _lamps(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints]:
+def _lamps(
+    seed: int, count: int, territory: Territory, streets: Streets
+) -> tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints]:
     """Luminaires at even spacing along the streets, gathered commune by commune into feeders."""
     spread = max(count, FULL["lamps"])
-    xy, road_class, commune = _along_streets(seed, spread, streets)
+    xy, road_class, commune = _along_streets(seed, spread, streets, _lit_edges(territory, streets))
     feeder = np.empty(spread, dtype=np.int64)
     cabinet_of: list[int] = []
     cabinet_commune: list[int] = []
@@ -76,8 +80,17 @@ def _lamps(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints,
     )
 
 
-def _along_streets(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints]:
-    order = np.lexsort((np.arange(len(streets.edges)), streets.commune))
+def _lit_edges(territory: Territory, streets: Streets) -> Ints:
+    """Streets in town and the open roads that are lit; commune by commune."""
+    town = shapely.union_all([area.shape for area in territory.communes]).buffer(TOWN_EDGE_M)
+    shapely.prepare(town)
+    inside = shapely.contains_xy(town, streets.nodes[streets.edges].mean(axis=1))
+    open_road = np.array([name in LIT_OPEN_ROADS for name in streets.names])
+    lit = np.flatnonzero(inside | open_road)
+    return lit[np.argsort(streets.commune[lit], kind="stable")]
+
+
+def _along_streets(seed: int, count: int, streets: Streets, order: Ints) -> tuple[Floats, Ints, Ints]:
     lengths = streets.lengths[order]
     total = np.concatenate(([0.0], np.cumsum(lengths)))
     at = (np.arange(count) + 0.5) * total[-1] / count

@@ -44,11 +44,16 @@ class Columns:
         """
         names = {name.strip().strip('"').lower(): index for index, name in reversed(list(enumerate(header)))}
         places = {
-            field: names[known] for field, aliases in KNOWN.items() for known in reversed(aliases) if known in names
+            field: names[known]
+            for field, aliases in KNOWN.items()
+            for known in reversed(aliases)
+            if known in names
         }
         for field, column in (mapping or {}).items():
             if field not in KNOWN:
-                raise UnreadableTable(f"unknown field {field}; known: {', '.join(KNOWN)}", reason="bad_mapping")
+                raise UnreadableTable(
+                    f"unknown field {field}; known: {', '.join(KNOWN)}", reason="bad_mapping"
+                )
             if column.strip().lower() not in names:
                 shown = ", ".join(name.strip() for name in header)
                 raise UnreadableTable(f"no column {column}; columns: {shown[:300]}", reason="bad_mapping")

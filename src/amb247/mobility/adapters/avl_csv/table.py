@@ -13,7 +13,13 @@ from typing import Literal
 
 from amb247.mobility.adapters.avl_csv.columns import Columns
 from amb247.mobility.adapters.refusals import (
-    FUTURE, Refused, Tally, check_place, moment_of, plausible_bearing, plausible_speed,
+    FUTURE,
+    Refused,
+    Tally,
+    check_place,
+    moment_of,
+    plausible_bearing,
+    plausible_speed,
 )  # fmt: skip
 from amb247.mobility.data import Reading, VehicleFix
 from amb247.mobility.errors import UnreadableTable
@@ -92,7 +98,9 @@ def is_table(path: Path, content: bytes) -> bool:
     if name.endswith((".pb", ".json", ".bin")):
         return False
     first = content[:2000].split(b"\n", 1)[0]
-    return all(32 <= byte < 127 or byte in b"\t\r" for byte in first) and any(mark in first for mark in b",;\t|")
+    return all(32 <= byte < 127 or byte in b"\t\r" for byte in first) and any(
+        mark in first for mark in b",;\t|"
+    )
 
 
 def _text(content: bytes) -> str:
@@ -138,7 +146,9 @@ class _RowReader:
     def __init__(self, columns: Columns, *, factor: float, zone: tzinfo, latest: datetime) -> None:
         self._places = columns.places
         self._width = max(columns.places.values()) + 1
-        self._required_width = 1 + max(columns.places[f] for f in ("vehicle_id", "timestamp", "latitude", "longitude"))
+        self._required_width = 1 + max(
+            columns.places[f] for f in ("vehicle_id", "timestamp", "latitude", "longitude")
+        )
         self._factor, self._zone, self._latest = factor, zone, latest
 
     def fix(self, row: list[str]) -> VehicleFix:

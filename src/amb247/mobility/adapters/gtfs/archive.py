@@ -109,7 +109,9 @@ def _refuse_by_directory(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
         raise UnreadableArchive(encrypted.filename, reason="encrypted_zip")
     total = sum(info.file_size for info in infos)
     if total > limits.text_bytes:
-        raise UnreadableArchive(f"{total} bytes unpacked, the limit is {limits.text_bytes}", reason="too_large")
+        raise UnreadableArchive(
+            f"{total} bytes unpacked, the limit is {limits.text_bytes}", reason="too_large"
+        )
     for info in infos:
         packed = max(info.compress_size, 1)
         if info.file_size > limits.ratio_from_bytes and info.file_size / packed > limits.ratio:

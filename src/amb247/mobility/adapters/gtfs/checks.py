@@ -47,7 +47,9 @@ def drop_orphans(tables: Tables) -> None:
             & ~pl.col(column).is_in(kept.implode())
             & pl.col(column).is_in(every.implode())
         )
-        tables[name].refuse("hangs_on_refused", is_orphan, column=column, detail=", ".join(f"{h}.txt" for h in holders))
+        tables[name].refuse(
+            "hangs_on_refused", is_orphan, column=column, detail=", ".join(f"{h}.txt" for h in holders)
+        )
 
 
 def _keys_of(tables: Tables, holders: tuple[str, ...], key: str, *, only_good: bool) -> pl.Series:
@@ -94,7 +96,9 @@ def _check_keys(table: Table) -> None:
 
 def _check_values(tables: Tables) -> None:
     if (dates := tables.get("calendar_dates")) is not None and "exception_type" in dates.frame.columns:
-        dates.refuse("bad_value", ~pl.col("exception_type").is_in([1, 2]), column="exception_type", detail="1, 2")
+        dates.refuse(
+            "bad_value", ~pl.col("exception_type").is_in([1, 2]), column="exception_type", detail="1, 2"
+        )
     if (calendar := tables.get("calendar")) is not None:
         for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"):
             if day in calendar.frame.columns:
@@ -132,7 +136,11 @@ def _check_coordinates(tables: Tables) -> None:
             continue
         both = f"{lat}, {lon}"
         if name == "stops":
-            needs_place = pl.col("location_type").fill_null(0) <= 2 if "location_type" in table.frame.columns else pl.lit(value=True)
+            needs_place = (
+                pl.col("location_type").fill_null(0) <= 2
+                if "location_type" in table.frame.columns
+                else pl.lit(value=True)
+            )
             is_nowhere = (pl.col(lat).is_null() | pl.col(lon).is_null()) & needs_place & ~pl.col(BAD)
             table.refuse("missing_value", is_nowhere, column=both)
         is_null_island = (pl.col(lat).abs() < 0.01) & (pl.col(lon).abs() < 0.01)
@@ -156,11 +164,25 @@ def _looks_turned(tables: Tables, name: str, lat: str, lon: str) -> pl.Expr:
     expected = _expected_longitude(tables)
     if expected is not None and _apart(middle_lon, expected) > 60 and _apart(middle_lat, expected) < 45:
         return pl.lit(value=True)
-    south, north, west, east = middle_lat - FAR_DEG, middle_lat + FAR_DEG, middle_lon - FAR_DEG, middle_lon + FAR_DEG
+    south, north, west, east = (
+        middle_lat - FAR_DEG,
+        middle_lat + FAR_DEG,
+        middle_lon - FAR_DEG,
+        middle_lon + FAR_DEG,
+    )
     shapes = tables.get("shapes")
-    if name == "stops" and shapes is not None and {"shape_pt_lat", "shape_pt_lon"} <= set(shapes.frame.columns):
+    if (
+        name == "stops"
+        and shapes is not None
+        and {"shape_pt_lat", "shape_pt_lon"} <= set(shapes.frame.columns)
+    ):
         good = shapes.good
-        edges = [good["shape_pt_lat"].min(), good["shape_pt_lat"].max(), good["shape_pt_lon"].min(), good["shape_pt_lon"].max()]
+        edges = [
+            good["shape_pt_lat"].min(),
+            good["shape_pt_lat"].max(),
+            good["shape_pt_lon"].min(),
+            good["shape_pt_lon"].max(),
+        ]
         if all(isinstance(edge, float) for edge in edges):
             south, north, west, east = (float(edge) for edge in edges)  # type: ignore[arg-type]  # checked above
             south, north, west, east = south - NEAR_DEG, north + NEAR_DEG, west - NEAR_DEG, east + NEAR_DEG

@@ -32,7 +32,7 @@ def notices_of(path: Path) -> tuple[Notice, ...]:
         report: dict[str, Any] = orjson.loads(gtfs_guru.validate(str(path)).to_json())
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001  a panic of the Rust side is a BaseException
+    except BaseException as error:  # a panic of the Rust side is one, and no Exception
         logger.warning("gtfs-guru failed: %s", type(error).__name__)
         return (Notice("validator_failed", "INFO", 1, ({"message": str(error)[:200]},)),)
     notices = [
@@ -44,4 +44,6 @@ def notices_of(path: Path) -> tuple[Notice, ...]:
         )
         for notice in report["notices"]
     ]
-    return tuple(sorted(notices, key=lambda notice: (ORDER.get(notice.severity, 3), -notice.count, notice.code)))
+    return tuple(
+        sorted(notices, key=lambda notice: (ORDER.get(notice.severity, 3), -notice.count, notice.code))
+    )

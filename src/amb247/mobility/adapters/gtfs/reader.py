@@ -18,7 +18,7 @@ from amb247.mobility.adapters.gtfs.checks import check, drop_orphans
 from amb247.mobility.adapters.gtfs.notices import notices_of
 from amb247.mobility.adapters.gtfs.text import ROW, NoTable, read_table
 from amb247.mobility.adapters.gtfs.typed import BAD, NEEDED, Table, typed_table
-from amb247.mobility.data import Finding, Notice, Sample
+from amb247.mobility.data import Finding, Level, Notice
 from amb247.mobility.errors import UnreadableArchive
 
 REQUIRED_FILES = ("agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
@@ -86,7 +86,8 @@ def read_gtfs(path: Path, *, keep_good: bool = False) -> GtfsContent:
             findings=tuple(sorted(findings, key=_importance)),
             notices=notices.result(),
             is_usable=not any(
-                finding.level == "fatal" or (finding.level == "rows" and not keep_good) for finding in findings
+                finding.level == "fatal" or (finding.level == "rows" and not keep_good)
+                for finding in findings
             ),
         )
 
@@ -96,7 +97,9 @@ def service_days(frames: Mapping[str, pl.DataFrame]) -> tuple[date | None, date 
     days: list[date] = []
     calendar = frames.get("calendar")
     if calendar is not None and {"start_date", "end_date"} <= set(calendar.columns):
-        days += [day for column in ("start_date", "end_date") for day in calendar[column].drop_nulls().to_list()]
+        days += [
+            day for column in ("start_date", "end_date") for day in calendar[column].drop_nulls().to_list()
+        ]
     exceptions = frames.get("calendar_dates")
     if exceptions is not None and {"date", "exception_type"} <= set(exceptions.columns):
         days += exceptions.filter(pl.col("exception_type") == 1)["date"].drop_nulls().to_list()
@@ -149,13 +152,23 @@ def _tables(archive: Archive) -> tuple[dict[str, Table], list[Finding]]:
             tables[name] = typed_table(name, read_table(file, content))
         except NoTable as error:
             is_needed = file in (*REQUIRED_FILES, *CALENDARS) or error.finding.code != "empty_file"
-            level = "fatal" if is_needed else "note"
-            findings.append(Finding(error.finding.code, level, file, samples=error.finding.samples, detail=error.finding.detail))
+            level: Level = "fatal" if is_needed else "note"
+            findings.append(
+                Finding(
+                    error.finding.code,
+                    level,
+                    file,
+                    samples=error.finding.samples,
+                    detail=error.finding.detail,
+                )
+            )
     return tables, findings
 
 
 def _missing_files(archive: Archive) -> list[Finding]:
-    missing = [Finding("missing_file", "fatal", file) for file in REQUIRED_FILES if file not in archive.members]
+    missing = [
+        Finding("missing_file", "fatal", file) for file in REQUIRED_FILES if file not in archive.members
+    ]
     if not any(file in archive.members for file in CALENDARS):
         missing.append(Finding("missing_file", "fatal", " / ".join(CALENDARS)))
     return missing
@@ -177,7 +190,8 @@ def _nothing_left(tables: Mapping[str, Table], *, is_final: bool) -> list[Findin
     return [
         Finding("nothing_left", "fatal", table.file, detail=str(table.frame.height + table.raw.refused))
         for table in (tables[name] for name in ("stops", "routes", "trips", "stop_times"))
-        if table.good.is_empty() and (is_final or not any(finding.level == "rows" for finding in table.findings))
+        if table.good.is_empty()
+        and (is_final or not any(finding.level == "rows" for finding in table.findings))
     ]
 
 

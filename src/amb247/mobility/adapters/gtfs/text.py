@@ -91,7 +91,9 @@ def _decoded(file: str, content: bytes) -> tuple[bytes, list[Finding]]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         value = content[max(0, error.start - 20) : error.start + 10].decode("latin-1")
-        findings.append(Finding("other_encoding", "note", file, samples=(Sample(line, value),), detail="Latin-1"))
+        findings.append(
+            Finding("other_encoding", "note", file, samples=(Sample(line, value),), detail="Latin-1")
+        )
         content = content.decode("cp1252", "replace").encode()
     if b"\x00" in content:
         findings.append(Finding("null_bytes", "note", file, count=content.count(b"\x00")))
@@ -189,5 +191,7 @@ def _tidy_header(table: RawTable) -> None:
     table.frame = table.frame.rename(dict(zip(names, tidy, strict=True)))
     if repeated := [name for name in tidy if "_duplicated_" in name]:
         samples = tuple(Sample(1, name.partition("_duplicated_")[0]) for name in repeated[:SAMPLES])
-        table.findings.append(Finding("repeated_column", "note", table.file, count=len(repeated), samples=samples))
+        table.findings.append(
+            Finding("repeated_column", "note", table.file, count=len(repeated), samples=samples)
+        )
         table.frame = table.frame.drop(repeated)

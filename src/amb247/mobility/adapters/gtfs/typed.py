@@ -63,7 +63,9 @@ class Table:
     def good(self) -> pl.DataFrame:
         return self.frame.filter(~pl.col(BAD))
 
-    def refuse(self, code: str, where: pl.Expr, *, column: str = "", detail: str = "", level: str = "rows") -> int:
+    def refuse(
+        self, code: str, where: pl.Expr, *, column: str = "", detail: str = "", level: str = "rows"
+    ) -> int:
         """Name the rows where the expression holds; refuse them unless it is only a note."""
         mask = self.frame.select(where.fill_null(value=False).alias("mask"))["mask"]
         count = int(mask.sum())
@@ -80,7 +82,9 @@ class Table:
     def _value(self, row: int, column: str) -> str:
         names = [name for name in column.split(", ") if name in self.raw.frame.columns]
         found = self.raw.frame.filter(pl.col(ROW) == row).select(names) if names else pl.DataFrame()
-        return ", ".join(str(value if value is not None else "")[:80] for value in found.row(0)) if names else ""
+        return (
+            ", ".join(str(value if value is not None else "")[:80] for value in found.row(0)) if names else ""
+        )
 
 
 def typed_table(name: str, raw: RawTable) -> Table:

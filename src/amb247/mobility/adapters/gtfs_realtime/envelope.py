@@ -119,7 +119,9 @@ def _from_json(content: bytes, tally: Tally) -> Any:
         document = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         is_cut = error.pos >= len(content) - 1
-        raise UnreadableMessage(str(error), reason="truncated_message" if is_cut else "not_gtfs_realtime") from error
+        raise UnreadableMessage(
+            str(error), reason="truncated_message" if is_cut else "not_gtfs_realtime"
+        ) from error
     message = gtfs_realtime_pb2.FeedMessage()
     header = document.get("header")
     entities = document.get("entity")
@@ -149,7 +151,9 @@ def _pruned(entity: Any) -> dict[str, Any]:
     vehicle = entity.get("vehicle")
     if isinstance(vehicle, Mapping):
         kept["vehicle"] = {
-            name: value for name in WANTED if (value := vehicle.get(name, vehicle.get(_camel(name)))) is not None
+            name: value
+            for name in WANTED
+            if (value := vehicle.get(name, vehicle.get(_camel(name)))) is not None
         }
     elif vehicle is not None:
         raise ParseError("vehicle is not an object")

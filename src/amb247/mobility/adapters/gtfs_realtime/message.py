@@ -11,7 +11,13 @@ from google.transit import gtfs_realtime_pb2
 
 from amb247.mobility.adapters.gtfs_realtime.envelope import open_message
 from amb247.mobility.adapters.refusals import (
-    FUTURE, Refused, Tally, check_place, moment_of, plausible_bearing, plausible_speed,
+    FUTURE,
+    Refused,
+    Tally,
+    check_place,
+    moment_of,
+    plausible_bearing,
+    plausible_speed,
 )  # fmt: skip
 from amb247.mobility.data import Reading, VehicleFix
 
@@ -66,9 +72,10 @@ def read_message(
                 tally.add(entity.id, "deleted_entity" if entity.is_deleted else "empty_entity")
             continue
         seen += 1
+        if entity.is_deleted:
+            tally.add(entity.id, "deleted_entity")
+            continue
         try:
-            if entity.is_deleted:
-                raise Refused("deleted_entity")
             fix = _fix(entity.vehicle, header_at=header_at, latest=latest, stops=stops or {})
         except Refused as refused:
             tally.add(entity.id, refused.reason, refused.value)
