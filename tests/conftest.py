@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from django.conf import settings as site
 from django.db import connection
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_root():
+    """WhiteNoise warns about a folder that is not there yet, and warnings are errors."""
+    Path(site.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -150,12 +150,12 @@ def test_people_of_other_places_and_their_roles_are_not_shown(chief, areas):
     both = make.person_with("viewer", areas["68276"], email="b@prueba.example")
     make.role(both, "operator", areas["68001"])
     stranger = make.person_with("viewer", areas["68001"], email="c@prueba.example")
-    seen, total = people.managed_people(local, words="", offset=0, limit=10)
+    seen, total = people.managed_people(people.reach_of(local), words="", offset=0, limit=10)
     assert [person.email for person in seen] == ["a@prueba.example", "b@prueba.example"]
     assert total == 2
     assert [role.area_code for role in seen[1].roles] == ["68276"]
     assert people.managed_person(local, stranger.pk) is None
-    assert people.managed_people(chief, words="", offset=0, limit=10)[1] == 4
+    assert people.managed_people(people.reach_of(chief), words="", offset=0, limit=10)[1] == 4
 
 
 def test_an_organisation_is_made_once_and_audited(chief):

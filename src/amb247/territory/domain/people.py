@@ -253,12 +253,11 @@ def reach_of(user: models.User) -> Reach:
     return Reach(areas, frozenset({*held_in, *belonging}) - {None}, is_all)
 
 
-def managed_people(user: models.User, *, words: str, offset: int, limit: int) -> tuple[list[Person], int]:
-    """People with a role in a place that the user manages, with those roles only; and how many there are in all.
+def managed_people(reach: Reach, *, words: str, offset: int, limit: int) -> tuple[list[Person], int]:
+    """People with a role in a place within reach, with those roles only; and how many there are in all.
 
     Who manages the metropolitan area sees everybody: a person without any role belongs to no place yet.
     """
-    reach = reach_of(user)
     valid = Q(valid_to__isnull=True) | Q(valid_to__gt=timezone.now())
     found = models.User.objects.order_by("email")
     if not reach.is_all:

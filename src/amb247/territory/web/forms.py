@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -82,15 +83,24 @@ class TokenForm(forms.Form):
         return timezone.now() + timedelta(days=int(days)) if days else None
 
 
+DAY_LIMITS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
+
+
 class AuditForm(forms.Form):
     verb = forms.CharField(label=_("Acción"), required=False, max_length=80)
     actor = forms.CharField(label=_("Persona"), required=False, max_length=160)
     object_urn = forms.CharField(label=_("Objeto"), required=False, max_length=300)
     start = forms.DateField(
-        label=_("Desde"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("Desde"),
+        required=False,
+        validators=DAY_LIMITS,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     end = forms.DateField(
-        label=_("Hasta"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("Hasta"),
+        required=False,
+        validators=DAY_LIMITS,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
 
     def wanted(self) -> AuditFilter:
@@ -113,5 +123,5 @@ def _set_choices(form: forms.Form, name: str, choices: Sequence[Any]) -> None:
         field.choices = choices
 
 
-def _midnight(day: Any) -> datetime:
+def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
