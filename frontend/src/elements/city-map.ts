@@ -96,7 +96,7 @@ export class CityMap extends HTMLElement {
       const spot = await scene.pick(event);
       if (spot) tell("city:select", { ...spot, from: "map" });
     });
-    tell("city:hello", { reply: (picture) => this.#store.reset(picture) });
+    if (this.dataset.mode === "live") tell("city:hello", { reply: (picture) => this.#store.reset(picture) });
     await this.#layers();
     this.#choose(this.#chosen, true);
     await scene.settled();
@@ -124,8 +124,7 @@ export class CityMap extends HTMLElement {
       const answer = await fetch(this.getAttribute("layers") ?? "/centro/capas.json", { signal });
       if (!answer.ok) throw new Error(`layers: HTTP ${answer.status}`);
       const layers = (await answer.json()) as Layers;
-      if (this.dataset.mode !== "live") return;
-      this.#store.layers(layers);
+      this.#store.layers(layers, this.dataset.mode === "past");
       this.#say("");
     } catch (error) {
       if (signal.aborted) return;
@@ -186,7 +185,7 @@ export class CityMap extends HTMLElement {
     const image = this.querySelector<HTMLImageElement>("img[data-print]") ?? document.createElement("img");
     image.dataset.print = "";
     image.alt = this.getAttribute("label") ?? "";
-    image.src = this.#scene.map.getCanvas().toDataURL();
+    image.src = this.#scene.image();
     this.append(image);
   }
 
