@@ -26,6 +26,7 @@ export class CityMap extends HTMLElement {
   #chosen: { id: string; lon?: number; lat?: number } | null = null;
   #asked: AbortController | null = null;
   #drawn = false;
+  #said = "";
 
   async connectedCallback(): Promise<void> {
     this.#off = new AbortController();
@@ -50,7 +51,7 @@ export class CityMap extends HTMLElement {
       await this.#open(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#say(this.getAttribute("text-error") ?? "");
+      this.#say("text-error");
       this.dataset.failed = "1";
       console.error("city-map:", error);
     }
@@ -86,7 +87,7 @@ export class CityMap extends HTMLElement {
         attribution: this.getAttribute("attribution") ?? "",
         styleUrl: this.getAttribute("style-url") || null,
       },
-      () => this.#say(this.getAttribute("text-fallback") ?? ""),
+      () => this.#say("text-fallback"),
     );
     this.#scene = scene;
     await scene.ready();
@@ -125,10 +126,10 @@ export class CityMap extends HTMLElement {
       if (!answer.ok) throw new Error(`layers: HTTP ${answer.status}`);
       const layers = (await answer.json()) as Layers;
       this.#store.layers(layers, this.dataset.mode === "past");
-      this.#say("");
+      if (this.#said === "text-layers") this.#say("");
     } catch (error) {
       if (signal.aborted) return;
-      this.#say(this.getAttribute("text-layers") ?? "");
+      this.#say("text-layers");
       console.error("city-map:", error);
     }
     this.#drawn = true;
@@ -189,11 +190,13 @@ export class CityMap extends HTMLElement {
     this.append(image);
   }
 
-  #say(words: string): void {
+  /** Shows the text of an attribute; none with "". */
+  #say(attribute: string): void {
+    this.#said = attribute;
     const place = this.querySelector<HTMLElement>("[data-message]");
     if (!place) return;
-    place.textContent = words;
-    place.hidden = !words;
+    place.textContent = attribute && this.getAttribute(attribute);
+    place.hidden = !place.textContent;
   }
 }
 
