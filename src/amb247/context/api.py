@@ -34,14 +34,37 @@ from amb247.context.domain.retention import apply_retention
 from amb247.context.domain.rollups import roll_up
 
 __all__ = [
-    "FeedHandle", "apply_retention", "changed_after", "changes", "count", "count_by_type", "delete", "feed",
-    "feed_minutes", "feed_refusals", "feed_statuses", "get", "history", "hourly", "last_before", "newest_cursor", "prepare_ahead", "query", "roll_up",
-    "stream", "upsert", "values_at",
+    "FeedHandle",
+    "apply_retention",
+    "changed_after",
+    "changes",
+    "count",
+    "count_by_type",
+    "delete",
+    "feed",
+    "feed_minutes",
+    "feed_refusals",
+    "feed_statuses",
+    "get",
+    "history",
+    "hourly",
+    "last_before",
+    "newest_cursor",
+    "prepare_ahead",
+    "query",
+    "roll_up",
+    "stream",
+    "upsert",
+    "values_at",
 ]
 
 
 def upsert(
-    entities: Sequence[Mapping[str, Any]], *, source: str = "", keep_good: bool = False, strict: bool = True,
+    entities: Sequence[Mapping[str, Any]],
+    *,
+    source: str = "",
+    keep_good: bool = False,
+    strict: bool = True,
     newest_wins: bool = True,
 ) -> UpsertReport:
     """Create or merge a batch of entities: state, history and change feed in one transaction.
@@ -81,7 +104,9 @@ def upsert(
     ----------
     ETSI GS CIM 009 v1.8.1, 5.6.8 (batch entity create or update).
     """
-    return _upsert.upsert(entities, source=source, keep_good=keep_good, strict=strict, newest_wins=newest_wins)
+    return _upsert.upsert(
+        entities, source=source, keep_good=keep_good, strict=strict, newest_wins=newest_wins
+    )
 
 
 def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
@@ -95,8 +120,14 @@ def get(entity_id: str) -> dict[str, Any] | None:
 
 
 def query(
-    entity_type: str, *, where: Sequence[tuple[str, str, Any]] = (), within: Mapping[str, Any] | None = None,
-    near: tuple[float, float, float] | None = None, order_by: str | None = None, limit: int = 1_000, offset: int = 0,
+    entity_type: str,
+    *,
+    where: Sequence[tuple[str, str, Any]] = (),
+    within: Mapping[str, Any] | None = None,
+    near: tuple[float, float, float] | None = None,
+    order_by: str | None = None,
+    limit: int = 1_000,
+    offset: int = 0,
 ) -> list[dict[str, Any]]:
     """Entities of a type.
 
@@ -196,11 +227,18 @@ def newest_cursor() -> Cursor:
 
 
 def feed(
-    slug: str, *, name: str = "", kind: str = "", url: str = "", synthetic: bool = False, expected_every_s: int = 300
+    slug: str,
+    *,
+    name: str = "",
+    kind: str = "",
+    url: str = "",
+    synthetic: bool = False,
+    expected_every_s: int = 300,
 ) -> FeedHandle:
     """The feed of this slug, made or renamed as said; its handle counts messages (`FeedHandle.record`)."""
-    return _feeds.feed(slug, name=name or slug, kind=kind, url=url, synthetic=synthetic,
-                       expected_every_s=expected_every_s)
+    return _feeds.feed(
+        slug, name=name or slug, kind=kind, url=url, synthetic=synthetic, expected_every_s=expected_every_s
+    )
 
 
 def feed_statuses() -> list[FeedStatus]:

@@ -78,7 +78,8 @@ class Observation(NamedTuple):
     deleted: bool = False
 
 
-class Hour(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hour:
     """Numbers of one attribute within one hour that starts at `start`."""
 
     start: datetime
@@ -117,7 +118,8 @@ class FeedMinuteCount(NamedTuple):
     refused: int
 
 
-class FeedRefusalCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FeedRefusalCount:
     """Why rows of a feed were refused: reason code, how many, when last, one example in words."""
 
     reason: str

@@ -23,7 +23,7 @@ def run_worker(chosen: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with database():
-        from amb247.site.background import background_threads  # noqa: PLC0415 - needs the set-up
+        from amb247.site.background import background_threads
 
         threads = background_threads(stopping, demo=chosen.demo)
         for thread in threads:

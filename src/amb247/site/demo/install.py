@@ -84,6 +84,19 @@ def installed_city() -> City:
     return build_city(seed=known["seed"], scale=known["scale"])
 
 
+def note_step(at: datetime) -> None:
+    """Remember until when the city's day was told, so that a restart tells what changed meanwhile."""
+    known = installed() or {}
+    making = marker().with_suffix(".tmp")
+    making.write_text(json.dumps(known | {"last_step": at.isoformat()}))
+    making.replace(marker())
+
+
+def last_step() -> datetime | None:
+    known = installed()
+    return datetime.fromisoformat(known["last_step"]) if known and known.get("last_step") else None
+
+
 def things_feed() -> FeedHandle:
     return context.feed("demo-things", name="Cosas de la ciudad (demo)", kind="NGSI-LD", synthetic=True,
                         expected_every_s=60)

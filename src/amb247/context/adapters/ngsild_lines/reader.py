@@ -62,26 +62,48 @@ def read_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | LineFault]
         The file cannot be opened or is no text.
     """
     try:
-        with (gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 text = line.strip().rstrip(b",")
                 if text in {b"", b"[", b"]"}:
                     continue
                 if len(text) > MAX_LINE:
-                    yield number, LineFault(number, None, "line", f"has {len(text):,} bytes",
-                                            f"send at most {MAX_LINE:,} a line", "too_large")
+                    yield (
+                        number,
+                        LineFault(
+                            number,
+                            None,
+                            "line",
+                            f"has {len(text):,} bytes",
+                            f"send at most {MAX_LINE:,} a line",
+                            "too_large",
+                        ),
+                    )
                     continue
                 try:
                     yield number, orjson.loads(text)
                 except orjson.JSONDecodeError as problem:
-                    yield number, LineFault(number, None, "line", f"is no JSON: {problem}",
-                                            "write one entity as a JSON object on each line", "not_json")
+                    yield (
+                        number,
+                        LineFault(
+                            number,
+                            None,
+                            "line",
+                            f"is no JSON: {problem}",
+                            "write one entity as a JSON object on each line",
+                            "not_json",
+                        ),
+                    )
     except (OSError, EOFError) as problem:
         raise LinesUnreadable(f"{path.name}: {problem}") from problem
 
 
 def take_entities(
-    entities: Iterable[tuple[int, Mapping[str, Any] | LineFault]], *, feed: FeedHandle, source: str, max_faults: int = 200
+    entities: Iterable[tuple[int, Mapping[str, Any] | LineFault]],
+    *,
+    feed: FeedHandle,
+    source: str,
+    max_faults: int = 200,
 ) -> Taken:
     """Take a stream of numbered entities in batches of 1,000, keeping the good ones and counting the rest.
 
@@ -111,7 +133,12 @@ def take_entities(
 
 
 def _take(
-    batch: list[tuple[int, Mapping[str, Any]]], total: Taken, *, feed: FeedHandle, source: str, max_faults: int
+    batch: list[tuple[int, Mapping[str, Any]]],
+    total: Taken,
+    *,
+    feed: FeedHandle,
+    source: str,
+    max_faults: int,
 ) -> None:
     report = api.upsert([entity for _, entity in batch], source=source, keep_good=True)
     total.taken += report.taken
@@ -119,10 +146,22 @@ def _take(
     total.updated += report.updated
     total.unchanged += report.unchanged
     for refusal in report.refused:
-        _note(total, LineFault(batch[refusal.index][0], refusal.entity_id, refusal.field, refusal.reason,
-                               refusal.remedy, refusal.code), max_faults)
+        _note(
+            total,
+            LineFault(
+                batch[refusal.index][0],
+                refusal.entity_id,
+                refusal.field,
+                refusal.reason,
+                refusal.remedy,
+                refusal.code,
+            ),
+            max_faults,
+        )
     feed.record(
-        taken=report.taken, refused=report.reasons, newest=_newest(entity for _, entity in batch),
+        taken=report.taken,
+        refused=report.reasons,
+        newest=_newest(entity for _, entity in batch),
         examples={one.code: f"{one.entity_id or ''} {one.field}: {one.reason}" for one in report.refused},
     )
 
@@ -135,8 +174,13 @@ def _note(total: Taken, fault: LineFault, max_faults: int) -> None:
 
 def _newest(entities: Iterable[Mapping[str, Any]]) -> datetime | None:
     newest = max(
-        (instance["observedAt"] for entity in entities if isinstance(entity, dict) for instance in entity.values()
-         if isinstance(instance, dict) and isinstance(instance.get("observedAt"), str)),
+        (
+            instance["observedAt"]
+            for entity in entities
+            if isinstance(entity, dict)
+            for instance in entity.values()
+            if isinstance(instance, dict) and isinstance(instance.get("observedAt"), str)
+        ),
         default=None,
     )
     try:
