@@ -35,8 +35,7 @@ export class CityDrawer extends HTMLElement {
     if (this.#id && !this.hidden && body?.childElementCount) {
       this.#show(true);
       this.#place();
-    }
-    else if (this.#id) void this.#load();
+    } else if (this.#id) void this.#load();
   }
 
   disconnectedCallback(): void {
