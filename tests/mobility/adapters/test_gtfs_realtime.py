@@ -40,8 +40,7 @@ def test_position_with_all_it_says():
         trip_updates=2, alerts=1,
     )  # fmt: skip
     (fix,) = reading.fixes
-    assert (fix.vehicle_id, fix.at) == ("0417", AT)
-    assert (fix.lon, fix.lat) == pytest.approx((-73.1198, 7.1254), abs=4e-6)  # the message has float32
+    assert (fix.vehicle_id, fix.at, fix.lon, fix.lat) == ("0417", AT, -73.1198, 7.1254)
     assert (fix.speed_kmh, fix.bearing) == (36.0, 270.0)
     assert (fix.trip_id, fix.route_id, fix.label) == ("t1-1", "T1", "Bus 417")
     assert (reading.seen, reading.trip_updates, reading.alerts, reading.header_at) == (1, 2, 1, AT)
