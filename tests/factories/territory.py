@@ -18,7 +18,10 @@ ANYONE = AnonymousUser()
 def metropolitan_area(code: str = "AMB", **fields: Any) -> models.Area:
     found = models.Area.objects.filter(code=code).first()
     return found or models.Area.objects.create(
-        level="metropolitan_area", code=code, name=fields.pop("name", "Área Metropolitana de Bucaramanga"), **fields
+        level="metropolitan_area",
+        code=code,
+        name=fields.pop("name", "Área Metropolitana de Bucaramanga"),
+        **fields,
     )
 
 
@@ -47,12 +50,18 @@ def area(
 def small_territory() -> dict[str, models.Area]:
     """Two municipalities side by side near Bucaramanga; the western with two communes, one of them with a barrio."""
     root = metropolitan_area()
-    west = area("68001", parent=root, bounds=(-73.20, 7.00, -73.10, 7.20), name="Bucaramanga", population=600_000)
+    west = area(
+        "68001", parent=root, bounds=(-73.20, 7.00, -73.10, 7.20), name="Bucaramanga", population=600_000
+    )
     east = area("68276", parent=root, bounds=(-73.10, 7.00, -73.00, 7.20), name="Floridablanca")
     north = area("68001-01", level="commune", parent=west, bounds=(-73.20, 7.10, -73.10, 7.20), name="Norte")
     south = area("68001-02", level="commune", parent=west, bounds=(-73.20, 7.00, -73.10, 7.10), name="Sur")
     barrio = area(
-        "68001-01-001", level="neighbourhood", parent=north, bounds=(-73.16, 7.14, -73.14, 7.16), name="El Rosal"
+        "68001-01-001",
+        level="neighbourhood",
+        parent=north,
+        bounds=(-73.16, 7.14, -73.14, 7.16),
+        name="El Rosal",
     )
     return {one.code: one for one in (root, west, east, north, south, barrio)}
 
@@ -83,7 +92,9 @@ def role(
     return models.Role.objects.create(user=person, name=name, **where, **fields)
 
 
-def person_with(name: str, place: models.Area | models.Organisation | str = "AMB", **fields: Any) -> models.User:
+def person_with(
+    name: str, place: models.Area | models.Organisation | str = "AMB", **fields: Any
+) -> models.User:
     """Somebody who holds one role; the metropolitan area is made when it is the place and absent."""
     if place == "AMB":
         place = metropolitan_area()

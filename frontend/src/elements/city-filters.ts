@@ -18,13 +18,13 @@ export class CityFilters extends HTMLElement {
     const { signal } = this.#off;
     const form = this.#form;
     if (!form) return;
-    for (const box of this.#boxes) box.addEventListener("change", () => this.#changed(), { signal });
-    form.addEventListener("change", () => this.#changed(), { signal });
-    form.addEventListener("input", (event) => {
-      if ((event.target as HTMLElement).matches("[type=search]")) {
-        clearTimeout(this.#typing);
-        this.#typing = setTimeout(() => this.#changed(), 300);
-      }
+    // Fields may lie outside the form, tied to it by form="…": their events do not pass through it.
+    document.addEventListener("change", (event) => (event.target as HTMLInputElement).form === form && this.#changed(), { signal });
+    document.addEventListener("input", (event) => {
+      const field = event.target as HTMLInputElement;
+      if (field.form !== form || field.type !== "search") return;
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#changed(), 300);
     }, { signal });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -75,7 +75,8 @@ export class CityFilters extends HTMLElement {
 
   #clear(): void {
     for (const box of this.#boxes) box.checked = true;
-    for (const field of this.#form!.querySelectorAll<HTMLInputElement | HTMLSelectElement>("select, [type=search]")) field.value = "";
+    for (const field of this.#form!.elements)
+      if (field.matches("select, [type=search]")) (field as HTMLInputElement).value = "";
     this.#changed();
   }
 

@@ -2,11 +2,12 @@
 //
 //   <city-live src="/events/city"
 //     text-wait="Conectando…" text-live="En vivo" text-late="Datos de hace {age}"
-//     text-offline="Sin conexión desde {time}">
+//     text-offline="Sin conexión desde {time}" text-past="Está viendo las {time}">
 //     <span data-words>Conectando…</span><span data-said class="vh" role="status"></span></city-live>
 //
 // Tells the page, on `document`: city:reset, city:frame, city:beat (as the server sends them) and city:link.
-// Answers city:hello with the whole picture so far. `data-state` is wait | live | late | offline.
+// Answers city:hello with the whole picture so far. `data-state` is wait | live | late | offline,
+// or past while the page replays an earlier moment.
 import { hear, tell, type Link, type LinkState } from "../live/city";
 import { age, clock, fill } from "../live/format";
 import { Relay } from "../live/relay";
@@ -20,6 +21,7 @@ export class CityLive extends HTMLElement {
   #up: boolean | null = null;
   #since: number | null = null;
   #newest: number | null = null; // of the data, in this browser's milliseconds
+  #past: number | null = null; // the replayed moment
   #words: HTMLElement | null = null;
   #link = "";
 
@@ -44,6 +46,10 @@ export class CityLive extends HTMLElement {
     });
     const relay = this.#relay;
     hear("city:hello", ({ reply }) => relay.picture.empty || reply(relay.picture.whole()), this.#off.signal);
+    hear("city:moment", (moment) => {
+      this.#past = moment ? Date.parse(moment.t) : null;
+      this.#say();
+    }, this.#off.signal);
     relay.start();
     this.#timer = setInterval(() => this.#say(), 1000);
     this.#say();
@@ -66,11 +72,12 @@ export class CityLive extends HTMLElement {
   #say(): void {
     const seconds = this.#newest === null ? null : Math.max(0, (Date.now() - this.#newest) / 1000);
     let state: LinkState = "wait";
-    if (this.#up === false) state = "offline";
+    if (this.#past !== null) state = "past";
+    else if (this.#up === false) state = "offline";
     else if (seconds !== null) state = seconds > LATE_S ? "late" : "live";
     const words = fill(this.getAttribute(`text-${state}`) ?? "", {
       age: age(seconds ?? 0),
-      time: clock(this.#since ?? Date.now()),
+      time: clock(this.#past ?? this.#since ?? Date.now()),
     });
     if (this.#words && this.#words.textContent !== words) this.#words.textContent = words;
     if (this.dataset.state !== state) {

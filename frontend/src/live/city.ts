@@ -52,8 +52,8 @@ export interface Layers {
   abnormal: ThingRow[];
 }
 
-/** "live": data flow; "late": connected, old data; "offline": no connection; "wait": not yet. */
-export type LinkState = "wait" | "live" | "late" | "offline";
+/** "live": data flow; "late": connected, old data; "offline": no connection; "wait": not yet; "past": a replay. */
+export type LinkState = "wait" | "live" | "late" | "offline" | "past";
 
 export interface Link {
   state: LinkState;

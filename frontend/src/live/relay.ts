@@ -52,7 +52,7 @@ export class Relay {
   }
 
   start(): void {
-    if (!("locks" in navigator) || !("BroadcastChannel" in window)) return this.#open(); // plain http, old browser
+    if (!navigator.locks || !window.BroadcastChannel) return this.#alone();
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = (event: MessageEvent<Message>) => this.#hear(event.data);
     this.#channel.postMessage({ kind: "hello", from: this.#me } satisfies Message);
@@ -66,6 +66,12 @@ export class Relay {
     this.#resign();
     this.#channel?.close();
     this.#channel = null;
+  }
+
+  /** Plain http or an old browser has no locks: each tab connects by itself, but only while it is seen. */
+  #alone(): void {
+    this.#open();
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#resign() : this.#open()), { signal: this.#stop.signal });
   }
 
   #queue(steal: boolean): void {

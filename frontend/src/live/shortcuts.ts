@@ -27,8 +27,8 @@ export function followKeys(signal: AbortSignal): void {
     if (target.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]")) return;
     if (document.querySelector("dialog[open]")) return;
     if (localStorage.getItem("letters") === "off" || event.key.length !== 1) return;
-    const sequence = Date.now() - since < PAUSE_MS && pending ? `${pending} ${event.key}` : event.key;
-    since = Date.now();
+    const sequence = event.timeStamp - since < PAUSE_MS && pending ? `${pending} ${event.key}` : event.key;
+    since = event.timeStamp;
     pending = event.key === "g" ? "g" : "";
     if (sequence === "?" && dialog) return void (event.preventDefault(), dialog.showModal());
     if (sequence === "j" || sequence === "k") return void (walk(sequence === "j" ? 1 : -1) && event.preventDefault());

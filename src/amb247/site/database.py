@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import django
 
 from amb247.kernel.engine import Engine, open_engine
-from amb247.site.settings import data_directory
+from amb247.site.paths import data_directory
 
 
 @contextlib.contextmanager

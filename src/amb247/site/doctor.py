@@ -12,7 +12,7 @@ from amb247 import __version__
 from amb247.site import frontend_build
 from amb247.site.cli import OK, REFUSED
 from amb247.site.database import database
-from amb247.site.settings import data_directory
+from amb247.site.paths import data_directory
 
 Finding = tuple[bool, str, str]
 

@@ -12,16 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
 from amb247.kernel import logs
+from amb247.site.paths import data_directory
 
 PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def data_directory() -> Path:
-    if given := os.environ.get("AMB_DATA"):
-        return Path(given).expanduser().resolve()
-    if checkout := os.environ.get("AMB_CHECKOUT"):
-        return Path(checkout) / "data"
-    return Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "amb247"
 
 
 def secret_key(folder: Path) -> str:

@@ -19,7 +19,7 @@ import uvicorn
 from amb247.site import frontend_build, messages
 from amb247.site.cli import BROKEN, OK, complain, say
 from amb247.site.database import database, migrate
-from amb247.site.settings import data_directory
+from amb247.site.paths import data_directory
 
 GRACE_S = 2  # an open event stream would otherwise keep the server from stopping
 STARTED = time.monotonic()
@@ -95,7 +95,7 @@ def _serve(host: str, port: int, when_ready) -> int:  # noqa: ANN001 - a plain c
             await asyncio.sleep(0.02)
         await _wait_for_picture(serving)
         if not serving.done():
-            when_ready()
+            await asyncio.to_thread(when_ready)  # it asks the database
         await serving
 
     try:

@@ -94,10 +94,12 @@ __all__ = [
     "audit",
     "can",
     "create_token",
+    "ensure_administrator",
     "ensure_demo_accounts",
     "grant_role",
     "import_territory",
     "invite_person",
+    "permissions_of",
     "register_organisation",
     "request_info",
     "revoke_role",
@@ -246,6 +248,11 @@ def can(
     One query for the roles, one for the territory's stamp when a place is given.
     """
     return _permissions.can(_someone(user), permission, area_code, organisation_id)
+
+
+def permissions_of(user: Someone) -> frozenset[Permission]:
+    """Everything the person may do somewhere, in one query: for menus and tabs, never to guard a thing."""
+    return _permissions.permissions_of(_someone(user))
 
 
 def roles_of(user: Someone) -> tuple[RoleHeld, ...]:
@@ -506,6 +513,18 @@ def import_territory(
         by=_user(by),
         request_info=request_info,
     )
+
+
+def ensure_administrator(email: str, *, password: str) -> Person:
+    """Give the platform an administrator from the command line: account and role made when absent, password set.
+
+    Whoever may run commands on the machine owns its database: nobody is asked, but it is audited.
+
+    Raises
+    ------
+    TerritoryError      the address is not an e-mail address, or the password is too weak (Django's validators)
+    """
+    return _people.ensure_administrator(email, password=password)
 
 
 def ensure_demo_accounts(folder: Path) -> Sequence[DemoAccount]:

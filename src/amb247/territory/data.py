@@ -190,6 +190,10 @@ class Finding:
     reason: str
     remedy: str = ""
 
+    def __str__(self) -> str:
+        where = f"{self.index} ({self.name})" if self.index else self.name
+        return " ".join(part for part in (f"{where}, {self.field}: {self.reason}", self.remedy) if part)
+
 
 @dataclass(frozen=True)
 class ImportReport:
@@ -212,16 +216,16 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Which property of a feature holds what; `level` and `parent` may also be fixed for the whole file.
+    """Which property of a feature holds what. With neither `name` nor `level` it only adds to a recognised layout.
 
     Parameters
     ----------
-    code, name, parent, population : str, optional
+    code, name, population : str, optional
         Property names.
+    parent : str, optional
+        A property name; where no feature has that property, the code of the parent of all.
     level : str, optional
-        A property name, or one of the four levels for the whole file.
-    parent_code : str, optional
-        The parent of every feature, as a code.
+        One of the four levels for the whole file, or a property name.
     """
 
     code: str | None = None
@@ -229,4 +233,3 @@ class ColumnMapping:
     parent: str | None = None
     level: str | None = None
     population: str | None = None
-    parent_code: str | None = None

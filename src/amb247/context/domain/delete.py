@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import orjson
 from django.db import connection, transaction
 
 from amb247.context.domain.partitions import ensure_partitions
-from amb247.context.domain.upsert import write_changes
+from amb247.context.domain.upsert import HISTORY_COPY, history_line, is_unrecorded, write_changes
 from amb247.context.domain.validate import time_text
 
 
@@ -28,6 +28,15 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
             gone = [(entity_id, types, orjson.loads(doc)) for entity_id, types, doc in cursor.fetchall()]
             if not gone:
                 return 0
+            ensure_partitions(history={
+                date.fromisoformat(one["modifiedAt"][:10]) for _, _, doc in gone for stored in doc.values()
+                for one in (stored if isinstance(stored, list) else [stored])
+            })
+            with cursor.copy(HISTORY_COPY) as copy:
+                copy.write("".join(
+                    history_line(entity_id, name, one)[1] for entity_id, _, doc in gone for name, stored in doc.items()
+                    for one in (stored if isinstance(stored, list) else [stored]) if is_unrecorded(one)
+                ))
             with cursor.copy(
                 "COPY context_history (entity_id, attribute, at, modified_at, deleted) FROM STDIN"
             ) as copy:

@@ -19,6 +19,7 @@ from amb247.kernel.sql import statement
 
 ATTEMPTS = 6
 CHANNEL = "context_change"
+HISTORY_COPY = "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
 # Keys of an instance that do not make it another one: same value observed at the same time is no news.
 STAMPS = ("createdAt", "modifiedAt")
 
@@ -169,14 +170,17 @@ def _take(
 ) -> Instance | None:
     """The instance to store, `_LATE` when it is older than the stored one, or None when it says nothing new."""
     stamp = writing.stamp
+    observed = given.get("observedAt")
     if stored is None:
         given["createdAt"] = given["modifiedAt"] = stamp
-        _remember(writing, entity_id, name, given)
+        if observed is not None:
+            _remember(writing, entity_id, name, given)
         return given
-    observed = given.get("observedAt")
     before = stored.get("observedAt")
     if observed == before and _says_the_same(given, stored):
         return None
+    if is_unrecorded(stored):
+        _remember(writing, entity_id, name, stored)
     if newest_wins and observed is not None and before is not None and observed < before:
         given["createdAt"] = given["modifiedAt"] = stamp
         _remember(writing, entity_id, name, given)
@@ -185,6 +189,15 @@ def _take(
     given["modifiedAt"] = stamp
     _remember(writing, entity_id, name, given)
     return given
+
+
+def is_unrecorded(stored: Instance) -> bool:
+    """Whether an instance lives in the state alone.
+
+    What was never observed and never changed (a lamp's height, a stop's code) has no row of history until it does
+    change: its state is its history. Of a lamp's fifteen attributes this spares eleven rows.
+    """
+    return "observedAt" not in stored and stored.get("createdAt") == stored.get("modifiedAt")
 
 
 def _says_the_same(given: Instance, stored: Instance) -> bool:
@@ -221,22 +234,27 @@ BARE = frozenset({"type", "value", "observedAt", "createdAt", "modifiedAt"})
 
 
 def _remember(writing: Writing, entity_id: str, name: str, instance: Instance) -> None:
-    """One line of history in COPY's text format. Ids and names hold no tab, newline or backslash: validated."""
-    at = instance.get("observedAt") or writing.stamp
+    at, line, is_number = history_line(entity_id, name, instance)
     writing.days.add(at[:10])
+    if is_number:
+        writing.hours.add(at[:13])
+    writing.history.append(line)
+
+
+def history_line(entity_id: str, name: str, instance: Instance) -> tuple[str, str, bool]:
+    """Time, line and whether it counts for the hour's figures, of one instance in COPY's text format. Ids and names hold no tab or backslash: validated."""
+    modified = instance["modifiedAt"]
+    at = instance.get("observedAt") or modified
     value = instance.get("value")
     number = "\\N"
     body = "\\N"
     if instance["type"] == "Property" and isinstance(value, (int, float)) and not isinstance(value, bool):
         number = repr(value)
-        writing.hours.add(at[:13])
         if not instance.keys() <= BARE:
             body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
     else:
         body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
-    writing.history.append(
-        f"{entity_id}\t{name}\t{at}\t{writing.stamp}\t{instance.get('datasetId', '')}\t{number}\t{body}\n"
-    )
+    return at, f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{body}\n", number != "\\N"
 
 
 def _json_field(value: Any) -> str:
@@ -258,9 +276,7 @@ def _store(writing: Writing) -> None:
             if cursor.rowcount != len(changed):
                 raise _Outrun
         if writing.history:
-            with cursor.copy(
-                "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
-            ) as copy:
+            with cursor.copy(HISTORY_COPY) as copy:
                 copy.write("".join(writing.history))
         if writing.hours:
             mark_hours(cursor, writing.hours, writing.now)

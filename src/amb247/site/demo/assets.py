@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from shapely.geometry import Point
 
 from amb247.site.demo import facts
 from amb247.site.demo.plane import Floats, Ints, hashed, to_plane
@@ -14,6 +15,8 @@ FULL = {"lamps": 60_000, "wifi": 80, "cameras": 800, "air": 24, "weather": 16}
 LAMPS_PER_FEEDER = 88
 FEEDERS_PER_CABINET = 6
 CAMERAS_PER_NODE = 20
+TOWN_EDGE_M = 300.0
+LIT_OPEN_ROADS = {"Autopista Piedecuesta", "Anillo Vial", "Vía Chimitá"}
 LAMP_POWER_W = np.array((150.0, 100.0, 60.0))
 LAMP_HEIGHT_M = np.array((12.0, 9.0, 7.0))
 
@@ -48,18 +51,26 @@ class Assets:
 
 def build_assets(seed: int, scale: float, territory: Territory, streets: Streets) -> Assets:
     wanted = {kind: max(4, round(count * scale)) for kind, count in FULL.items()}
-    lamps = _lamps(seed, wanted["lamps"], streets)
+    lamps = _lamps(seed, wanted["lamps"], territory, streets)
     wifi = _wifi(seed, wanted["wifi"], territory)
     nodes = _camera_nodes(seed, wanted["cameras"], territory, streets)
     air = _stations(seed + 3, wanted["air"], territory, facts.AIR_STATIONS, "Calidad del aire")
     weather = _stations(seed + 4, wanted["weather"], territory, (), "Meteorológica")
-    return Assets(*lamps, *wifi, *nodes, *air, *weather)
+    lamp_xy, lamp_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune = lamps
+    wifi_xy, wifi_names, wifi_commune = wifi
+    node_xy, node_names, camera_xy, camera_node = nodes
+    return Assets(
+        lamp_xy, lamp_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune,
+        wifi_xy, wifi_names, wifi_commune, node_xy, node_names, camera_xy, camera_node, *air, *weather,
+    )  # fmt: skip
 
 
-def _lamps(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints]:
+def _lamps(
+    seed: int, count: int, territory: Territory, streets: Streets
+) -> tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints]:
     """Luminaires at even spacing along the streets, gathered commune by commune into feeders."""
     spread = max(count, FULL["lamps"])
-    xy, road_class, commune = _along_streets(seed, spread, streets)
+    xy, road_class, commune = _along_streets(seed, spread, streets, _lit_edges(territory, streets))
     feeder = np.empty(spread, dtype=np.int64)
     cabinet_of: list[int] = []
     cabinet_commune: list[int] = []
@@ -76,8 +87,17 @@ def _lamps(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints,
     )
 
 
-def _along_streets(seed: int, count: int, streets: Streets) -> tuple[Floats, Ints, Ints]:
-    order = np.lexsort((np.arange(len(streets.edges)), streets.commune))
+def _lit_edges(territory: Territory, streets: Streets) -> Ints:
+    """Streets in town and the open roads that are lit; commune by commune."""
+    town = shapely.union_all([area.shape for area in territory.communes]).buffer(TOWN_EDGE_M)
+    shapely.prepare(town)
+    inside = shapely.contains_xy(town, streets.nodes[streets.edges].mean(axis=1))
+    open_road = np.array([name in LIT_OPEN_ROADS for name in streets.names])
+    lit = np.flatnonzero(inside | open_road)
+    return lit[np.argsort(streets.commune[lit], kind="stable")]
+
+
+def _along_streets(seed: int, count: int, streets: Streets, order: Ints) -> tuple[Floats, Ints, Ints]:
     lengths = streets.lengths[order]
     total = np.concatenate(([0.0], np.cumsum(lengths)))
     at = (np.arange(count) + 0.5) * total[-1] / count
@@ -123,7 +143,7 @@ def _renumbered(
     feeders, lamp_feeder = np.unique(feeder, return_inverse=True)
     cabinets, feeder_cabinet = np.unique(cabinet_of[feeders], return_inverse=True)
     feeder_xy = _first_nearest_centre(xy, lamp_feeder, len(feeders))
-    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)
+    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)  # noqa: RUF005 - arithmetic on an array, not a join
     return xy, road_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune[cabinets]
 
 
@@ -157,7 +177,7 @@ def _into_town(territory: Territory, xy: Floats) -> Floats:
     outside = ~shapely.contains_xy(town, xy)
     edge = [
         shapely.get_coordinates(shapely.shortest_line(town, point))[0]
-        for point in shapely.points(xy[outside])
+        for point in [Point(place) for place in xy[outside]]
     ]
     moved = xy.copy()
     if edge:
@@ -184,9 +204,12 @@ def _camera_nodes(
     groups = _split(camera_xy, np.arange(count), CAMERAS_PER_NODE)
     for number, group in enumerate(groups):
         camera_node[group] = number
-    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)
+    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)  # noqa: RUF005 - arithmetic on an array, not a join
     tree = shapely.STRtree([area.shape for area in territory.neighbourhoods])
-    near = [territory.neighbourhoods[i].name for i in tree.nearest(shapely.points(node_xy)).tolist()]
+    near = [
+        territory.neighbourhoods[i].name
+        for i in np.atleast_1d(tree.nearest(shapely.points(node_xy))).tolist()
+    ]
     names = tuple(f"Nodo {number + 1:02d} · {name}" for number, name in enumerate(near))
     return node_xy, names, camera_xy, camera_node
 

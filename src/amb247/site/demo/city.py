@@ -17,7 +17,7 @@ FEED = "demo"
 SOURCE = "urn:amb247:demo"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class City:
     """A synthetic city. `scale` 1.0 is 60,000 luminaires, 500 buses, 800 cameras, 80 WiFi zones, 40 stations."""
 

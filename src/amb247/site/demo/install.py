@@ -21,7 +21,7 @@ from amb247.site.demo.geography import territory_geojson
 from amb247.site.demo.gtfs import write_gtfs
 from amb247.site.demo.simulation import Simulation, Step
 from amb247.site.demo.things import all_things
-from amb247.site.settings import data_directory
+from amb247.site.paths import data_directory
 from amb247.territory import api as territory
 from amb247.territory.data import DemoAccount
 

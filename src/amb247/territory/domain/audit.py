@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from amb247.territory.enums import Permission
 
 SECRET_WORDS = ("password", "secret", "token", "contraseña", "clave")
 MASK = "•••"
+LONGEST = 2_000
 NOWHERE = RequestInfo(channel="job")
 
 
@@ -34,12 +36,12 @@ def record(
     entry = models.AuditEntry.objects.create(
         actor_id=_person_id(actor),
         token_id=actor.id if isinstance(actor, TokenInfo) else None,
-        verb=verb[:80],
-        object_urn=object_urn[:300],
+        verb=_text(verb)[:80],
+        object_urn=_text(object_urn)[:300],
         area_code=area_code,
         channel=where.channel,
         ip=where.ip,
-        user_agent=where.user_agent[:300],
+        user_agent=_text(where.user_agent)[:300],
         details=without_secrets(details or {}),
         before=None if before is None else without_secrets(before),
         after=None if after is None else without_secrets(after),
@@ -48,15 +50,25 @@ def record(
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values, those whose name says that they are secret masked, at any depth."""
-    return {
-        str(name): MASK
-        if _is_secret(str(name))
-        else without_secrets(value)
-        if isinstance(value, Mapping)
-        else value
-        for name, value in values.items()
-    }
+    """The same values as plain JSON, those whose name says that they are secret masked, at any depth."""
+    return {_text(name): MASK if _is_secret(str(name)) else _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """JSON that PostgreSQL takes: no NUL, no NaN, no endless text; an object it does not know as its words."""
+    if isinstance(value, Mapping):
+        return without_secrets(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).replace("\0", "")[:LONGEST]
 
 
 def _is_secret(name: str) -> bool:

@@ -7,7 +7,6 @@ import os
 import secrets
 from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -35,23 +34,11 @@ ACCOUNTS = (
 
 
 @transaction.atomic
-def ensure_metropolitan_area() -> models.Area:
-    """The root of the territory; made without a shape when there is none yet (settings.METROPOLITAN_AREA)."""
-    found = models.Area.objects.filter(level=Level.METROPOLITAN_AREA).order_by("code").first()
-    if found is not None:
-        return found
-    code, name = getattr(settings, "METROPOLITAN_AREA", ("AMB", "Área Metropolitana de Bucaramanga"))
-    made = models.Area.objects.create(level=Level.METROPOLITAN_AREA, code=code, name=name)
-    audit.record(None, "area.create", people.area_urn(code), area_code=code, after={"name": name})
-    return made
-
-
-@transaction.atomic
 def ensure_demo_accounts(folder: Path) -> list[DemoAccount]:
     """Make what is missing and give all; one whose person has since changed the password is left out."""
     path = folder / FILE
     known = _read(path)
-    ensure_metropolitan_area()
+    people.ensure_metropolitan_area()
     found = []
     for email, name, role, level in ACCOUNTS:
         place = _place(level)

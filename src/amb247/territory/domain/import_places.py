@@ -164,9 +164,14 @@ def _parent_of(row: Row, places: Places, root: models.Area, ledger: Ledger) -> P
     if above == Level.METROPOLITAN_AREA:
         return places.by_code.get(root.code) or Place(root.code, above, None, root.name, None)
     told = one.parent or _prefix_parent(one.code, places)
-    if told is not None:
-        return _told_parent(row, told, places, ledger)
     point = row.point
+    if told is not None:
+        parent = _told_parent(row, told, places, ledger)
+        if parent is None or one.code or parent.level == above or point is None:
+            return parent
+        # Only the municipality was told: the commune in it can still be found.
+        inside = places.containing(above or "", point)
+        return inside if inside is not None and places.municipality_of(inside.code) == told else parent
     for level in (Level.COMMUNE, Level.MUNICIPALITY):
         if level.depth < one.level.depth and point is not None:
             found = places.containing(level, point)

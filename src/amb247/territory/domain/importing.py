@@ -20,7 +20,6 @@ from amb247.territory.adapters.geojson.known import COMMUNES
 from amb247.territory.adapters.geojson.reading import features_of
 from amb247.territory.data import ColumnMapping, Finding, ImportReport, RequestInfo
 from amb247.territory.domain import audit, people, permissions
-from amb247.territory.domain.demo import ensure_metropolitan_area
 from amb247.territory.domain.import_ledger import Ledger, Row
 from amb247.territory.domain.import_places import Place, placed_rows, shape_of, stored_places
 from amb247.territory.domain.import_shapes import shaped_rows, without_remainders, without_twins
@@ -50,7 +49,7 @@ def import_territory(
     rows = without_remainders(without_twins(rows, ledger), ledger)
     with transaction.atomic():
         # One import at a time: codes proposed by two at once would collide.
-        root = models.Area.objects.select_for_update().get(pk=ensure_metropolitan_area().pk)
+        root = models.Area.objects.select_for_update().get(pk=people.ensure_metropolitan_area().pk)
         if by is not None and not permissions.can(by, Permission.TERRITORY_IMPORT, root.code, None):
             raise NotAllowed(_("No tiene permiso para importar el territorio."))
         found = placed_rows(rows, stored_places(), root, ledger)

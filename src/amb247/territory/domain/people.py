@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -132,6 +134,49 @@ def revoke_role(role_id: int, *, by: models.User | None, request_info: RequestIn
     return True
 
 
+@transaction.atomic
+def ensure_administrator(email: str, *, password: str) -> Person:
+    """The metropolitan area gets an administrator with this password; one switched off is switched on again."""
+    address = email.strip().lower()
+    user = models.User.objects.filter(email=address).first()
+    try:
+        validate_password(password, user or models.User(email=address))
+    except ValidationError as weak:
+        raise TerritoryError(" ".join(weak.messages)) from weak
+    where = RequestInfo(channel="cli")
+    if user is None:
+        made = invite_person(
+            address, full_name="", language=settings.LANGUAGE_CODE, by=None, request_info=where
+        )
+        user = models.User.objects.get(pk=made.id)
+    user.set_password(password)
+    user.is_active = True
+    user.save(update_fields=["password", "is_active"])
+    audit.record(None, "account.set_password", person_urn(user.pk), request_info=where)
+    role = grant_role(
+        user.pk,
+        RoleName.ADMINISTRATOR,
+        area_code=ensure_metropolitan_area().code,
+        organisation_id=None,
+        by=None,
+        valid_to=None,
+        request_info=where,
+    )
+    return as_person(user, [role])
+
+
+@transaction.atomic
+def ensure_metropolitan_area() -> models.Area:
+    """The root of the territory; made without a shape when there is none yet (settings.METROPOLITAN_AREA)."""
+    found = models.Area.objects.filter(level=Level.METROPOLITAN_AREA).order_by("code").first()
+    if found is not None:
+        return found
+    code, name = getattr(settings, "METROPOLITAN_AREA", ("AMB", "Área Metropolitana de Bucaramanga"))
+    made = models.Area.objects.create(level=Level.METROPOLITAN_AREA, code=code, name=name)
+    audit.record(None, "area.create", area_urn(code), area_code=code, after={"name": name})
+    return made
+
+
 def refuse_unless_manager(by: models.User | None, area_code: str | None, organisation_id: int | None) -> None:
     """`None` is the platform itself (first start, command line): it may."""
     if by is not None and not permissions.can(by, Permission.PEOPLE_MANAGE, area_code, organisation_id):
@@ -208,12 +253,11 @@ def reach_of(user: models.User) -> Reach:
     return Reach(areas, frozenset({*held_in, *belonging}) - {None}, is_all)
 
 
-def managed_people(user: models.User, *, words: str, offset: int, limit: int) -> tuple[list[Person], int]:
-    """People with a role in a place that the user manages, with those roles only; and how many there are in all.
+def managed_people(reach: Reach, *, words: str, offset: int, limit: int) -> tuple[list[Person], int]:
+    """People with a role in a place within reach, with those roles only; and how many there are in all.
 
     Who manages the metropolitan area sees everybody: a person without any role belongs to no place yet.
     """
-    reach = reach_of(user)
     valid = Q(valid_to__isnull=True) | Q(valid_to__gt=timezone.now())
     found = models.User.objects.order_by("email")
     if not reach.is_all:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from amb247.territory import models, rules
 from amb247.territory.data import Area, AreaCode, RoleHeld
 from amb247.territory.domain.areas import territory
+from amb247.territory.enums import Permission
 
 Someone = models.User | AnonymousUser | None
 
@@ -31,6 +32,10 @@ def roles_of(user: Someone) -> tuple[RoleHeld, ...]:
         .order_by("id")
     )
     return tuple(held(role) for role in rows)
+
+
+def permissions_of(user: Someone) -> frozenset[Permission]:
+    return frozenset().union(*(rules.GRANTS.get(role.name, frozenset()) for role in roles_of(user)))
 
 
 def held(role: models.Role) -> RoleHeld:

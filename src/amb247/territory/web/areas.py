@@ -11,10 +11,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from amb247.territory import api
-from amb247.territory.data import Area, AreaNode
+from amb247.territory.data import Area, AreaCode, AreaNode
 from amb247.territory.domain.areas import territory
 from amb247.territory.enums import Level, Permission
-from amb247.territory.web.guards import needs, signed_in
+from amb247.territory.web.guards import needs, reach
 
 MOST_FOUND = 200
 
@@ -32,6 +32,10 @@ class Line:
         return str(Level(self.area.level).label)
 
     @property
+    def indent(self) -> range:
+        return range(self.depth)
+
+    @property
     def density(self) -> float | None:
         """People per km²."""
         if self.area.population is None or not self.area.area_km2:
@@ -44,24 +48,28 @@ class Line:
 def index(request: HttpRequest) -> HttpResponse:
     """Down to the commune; neighbourhoods stand on the page of theirs, or are found by name or code."""
     seen = {area.code for area in api.areas_visible_to(request.user, Permission.TERRITORY_VIEW)}
-    words = request.GET.get("q", "").strip()[:80]
+    words = request.GET.get("q", "").replace("\0", "").strip()[:80]
     lines = _found(words, seen) if words else list(_lines(api.area_tree(), seen))
     context = {
         "lines": lines,
         "words": words,
         "is_cut": words and len(lines) == MOST_FOUND,
         "counts": [
-            (level.label, sum(one.level == level for one in territory().by_code.values() if one.code in seen))
+            (
+                level.label,
+                sum(Level(one.level) is level for one in territory().by_code.values() if one.code in seen),
+            )
             for level in Level
         ],
         "can_import": api.can(request.user, Permission.TERRITORY_IMPORT),
+        "reach": reach(request),
     }
     return render(request, "territory/areas.html", context)
 
 
-def _lines(nodes: tuple[AreaNode, ...], seen: set[api.AreaCode], depth: int = 0) -> Iterator[Line]:
+def _lines(nodes: tuple[AreaNode, ...], seen: set[AreaCode], depth: int = 0) -> Iterator[Line]:
     for node in nodes:
-        if node.area.level == Level.NEIGHBOURHOOD:
+        if Level(node.area.level) is Level.NEIGHBOURHOOD:
             continue
         is_seen = node.area.code in seen
         if is_seen:
@@ -69,7 +77,7 @@ def _lines(nodes: tuple[AreaNode, ...], seen: set[api.AreaCode], depth: int = 0)
         yield from _lines(node.children, seen, depth + is_seen)
 
 
-def _found(words: str, seen: set[api.AreaCode]) -> list[Line]:
+def _found(words: str, seen: set[AreaCode]) -> list[Line]:
     now = territory()
     low = words.casefold()
     found = [
@@ -91,7 +99,8 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
         "above": list(reversed(api.area_line(code)[1:])),
         "children": children,
         "known_population": sum(child.area.population or 0 for child in children) or None,
-        "people": _people_of(request, code),
+        "people": api.can(request.user, Permission.PEOPLE_MANAGE, code),
+        "reach": reach(request),
     }
     return render(request, "territory/area.html", context)
 
@@ -107,7 +116,7 @@ def shapes(request: HttpRequest, code: str) -> StreamingHttpResponse:
     return response
 
 
-def _features(wanted: set[api.AreaCode]) -> Iterator[str]:
+def _features(wanted: set[AreaCode]) -> Iterator[str]:
     yield '{"type":"FeatureCollection","features":['
     for number, one in enumerate(shape for shape in api.area_shapes() if shape.area.code in wanted):
         properties = asdict(one.area)
@@ -122,7 +131,3 @@ def _visible(request: HttpRequest, code: str) -> Area:
     if area is None or not api.can(request.user, Permission.TERRITORY_VIEW, code):
         raise Http404
     return area
-
-
-def _people_of(request: HttpRequest, code: str) -> bool:
-    return api.can(signed_in(request), Permission.PEOPLE_MANAGE, code)

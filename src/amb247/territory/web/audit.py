@@ -17,11 +17,24 @@ from amb247.territory.data import AuditLine
 from amb247.territory.domain import audit
 from amb247.territory.enums import Channel, Permission
 from amb247.territory.web.forms import AuditForm
-from amb247.territory.web.guards import needs, signed_in
+from amb247.territory.web.guards import needs, reach, signed_in
 
 PAGE = 50
 MOST_ROWS = 100_000
-COLUMNS = ("id", "at", "actor", "verb", "object_urn", "area_code", "channel", "ip", "user_agent", "details", "before", "after")
+COLUMNS = (
+    "id",
+    "at",
+    "actor",
+    "verb",
+    "object_urn",
+    "area_code",
+    "channel",
+    "ip",
+    "user_agent",
+    "details",
+    "before",
+    "after",
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -40,6 +53,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "older": lines[PAGE - 1].id if len(lines) > PAGE else None,
         "is_first": before_id is None,
         "query": query.urlencode(),
+        "reach": reach(request),
     }
     return render(request, "territory/audit.html", context)
 
@@ -49,7 +63,9 @@ def _row(line: AuditLine) -> dict[str, Any]:
     return {
         "line": line,
         "channel": Channel(line.channel).label,
-        "what": json.dumps({**line.details, **changes}, ensure_ascii=False) if line.details or changes else "",
+        "what": json.dumps({**line.details, **changes}, ensure_ascii=False)
+        if line.details or changes
+        else "",
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -31,7 +33,7 @@ class RoleForm(forms.Form):
 
     def __init__(self, *args: Any, user: models.User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"].choices = choices_for(user, Permission.PEOPLE_MANAGE)
+        _set_choices(self, "place", choices_for(user, Permission.PEOPLE_MANAGE))
 
     def clean_until(self) -> datetime | None:
         """The last moment of the chosen day."""
@@ -57,7 +59,9 @@ DAYS = (("30", _("30 días")), ("90", _("90 días")), ("365", _("Un año")), (""
 
 class TokenForm(forms.Form):
     name = forms.CharField(
-        label=_("Nombre"), max_length=120, help_text=_("El programa que la usará, por ejemplo «Pasarela de alumbrado».")
+        label=_("Nombre"),
+        max_length=120,
+        help_text=_("El programa que la usará, por ejemplo «Pasarela de alumbrado»."),
     )
     place = forms.ChoiceField(label=_("Lugar"))
     scopes = forms.MultipleChoiceField(label=_("Permisos"), widget=forms.CheckboxSelectMultiple)
@@ -65,17 +69,21 @@ class TokenForm(forms.Form):
 
     def __init__(self, *args: Any, user: models.User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"].choices = choices_for(user, Permission.TOKENS_MANAGE)
+        _set_choices(self, "place", choices_for(user, Permission.TOKENS_MANAGE))
         roles = permissions.roles_of(user)
-        self.fields["scopes"].choices = [
+        allowed = [
             (scope.value, scope.label)
             for scope in Scope
             if rules.is_permitted_somewhere(roles, rules.SCOPE_PERMISSION[scope])
         ]
+        _set_choices(self, "scopes", allowed)
 
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["days"]
         return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+DAY_LIMITS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
 
 
 class AuditForm(forms.Form):
@@ -83,10 +91,16 @@ class AuditForm(forms.Form):
     actor = forms.CharField(label=_("Persona"), required=False, max_length=160)
     object_urn = forms.CharField(label=_("Objeto"), required=False, max_length=300)
     start = forms.DateField(
-        label=_("Desde"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("Desde"),
+        required=False,
+        validators=DAY_LIMITS,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     end = forms.DateField(
-        label=_("Hasta"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("Hasta"),
+        required=False,
+        validators=DAY_LIMITS,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
 
     def wanted(self) -> AuditFilter:
@@ -103,5 +117,11 @@ class AuditForm(forms.Form):
         )
 
 
-def _midnight(day: Any) -> datetime:
+def _set_choices(form: forms.Form, name: str, choices: Sequence[Any]) -> None:
+    field = form.fields[name]
+    if isinstance(field, forms.ChoiceField):
+        field.choices = choices
+
+
+def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))

@@ -38,3 +38,13 @@ def signed_in(request: HttpRequest) -> models.User:
     if not isinstance(request.user, models.User):
         raise PermissionDenied
     return request.user
+
+
+def reach(request: HttpRequest) -> dict[str, bool]:
+    """Which tabs of this room to offer; the pages behind them ask again."""
+    held = api.permissions_of(request.user)
+    return {
+        "people": Permission.PEOPLE_MANAGE in held,
+        "tokens": Permission.TOKENS_MANAGE in held,
+        "audit": Permission.AUDIT_VIEW in held,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from allauth.account.forms import default_token_generator
@@ -17,44 +18,40 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from amb247.territory import api, models
-from amb247.territory.data import Person, RoleHeld
+from amb247.territory.data import AreaCode, Person, RoleHeld
 from amb247.territory.domain import people
 from amb247.territory.enums import Permission, RoleName
 from amb247.territory.errors import NotAllowed, PersonExists, TerritoryError
 from amb247.territory.web.forms import InviteForm, RoleForm
-from amb247.territory.web.guards import needs, signed_in
+from amb247.territory.web.guards import needs, reach, signed_in
 from amb247.territory.web.places import names_of, place_of
 
 PAGE = 50
 
 
-class PeoplePage:
+class PeoplePage(Sequence[Person]):
     """What Django's paginator needs, without loading everybody."""
 
     def __init__(self, user: models.User, words: str) -> None:
-        self.user, self.words = user, words
-        self._total: int | None = None
-
-    def count(self) -> int:
-        if self._total is None:
-            self._total = people.managed_people(self.user, words=self.words, offset=0, limit=0)[1]
-        return self._total
+        self.reach, self.words = people.reach_of(user), words
+        self.total = people.managed_people(self.reach, words=words, offset=0, limit=0)[1]
 
     def __len__(self) -> int:
-        return self.count()
+        return self.total
 
-    def __getitem__(self, part: slice) -> list[Person]:
+    def __getitem__(self, part: Any) -> Any:
         start = part.start or 0
-        return people.managed_people(self.user, words=self.words, offset=start, limit=part.stop - start)[0]
+        return people.managed_people(self.reach, words=self.words, offset=start, limit=part.stop - start)[0]
 
 
 @require_safe
 @needs(Permission.PEOPLE_MANAGE)
 def index(request: HttpRequest) -> HttpResponse:
-    words = request.GET.get("q", "").strip()[:80]
-    page = Paginator(PeoplePage(signed_in(request), words), PAGE).get_page(request.GET.get("pagina"))
-    roles = [role for person in page for role in person.roles]
-    context = {"page": page, "words": words, "rows": [(person, _words(person.roles, roles)) for person in page]}
+    words = request.GET.get("q", "").replace("\0", "").strip()[:80]
+    page: Any = Paginator(PeoplePage(signed_in(request), words), PAGE).get_page(request.GET.get("pagina"))
+    described = {role["id"]: role for role in _words([role for person in page for role in person.roles])}
+    rows = [(person, [described[role.id] for role in person.roles]) for person in page]
+    context = {"page": page, "words": words, "rows": rows, "reach": reach(request)}
     return render(request, "territory/people.html", context)
 
 
@@ -73,9 +70,13 @@ def invite(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             if not is_new:
-                messages.success(request, _("%(email)s ya tenía cuenta: se le otorgó el rol.") % {"email": person.email})
+                messages.success(
+                    request, _("%(email)s ya tenía cuenta: se le otorgó el rol.") % {"email": person.email}
+                )
                 return redirect("territory:person", person.id)
-            return render(request, "territory/invited.html", {"person": person, "link": _link(request, person)})
+            return render(
+                request, "territory/invited.html", {"person": person, "link": _link(request, person)}
+            )
     return render(request, "territory/invite.html", {"form": form})
 
 
@@ -93,7 +94,7 @@ def _invited(request: HttpRequest, given: dict[str, Any]) -> tuple[Person, bool]
                 given["email"],
                 full_name=given["full_name"],
                 language=given["language"],
-                by=request.user,
+                by=signed_in(request),
                 request_info=where,
             )
     except PersonExists:
@@ -113,7 +114,7 @@ def _grant(request: HttpRequest, person_id: int, given: dict[str, Any]) -> RoleH
         area_code=place.area_code,
         organisation_id=place.organisation_id,
         valid_to=given["until"],
-        by=request.user,
+        by=signed_in(request),
         request_info=api.request_info(request),
     )
 
@@ -147,8 +148,9 @@ def detail(request: HttpRequest, person_id: int) -> HttpResponse:
             return redirect("territory:person", person.id)
     context = {
         "person": person,
-        "roles": _words(person.roles, person.roles),
+        "roles": _words(person.roles),
         "form": form,
+        "reach": reach(request),
         "can_suspend": people.reach_of(user).is_all and person.id != user.pk,
     }
     return render(request, "territory/person.html", context)
@@ -164,7 +166,7 @@ def revoke(request: HttpRequest, person_id: int, role_id: int) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            api.revoke_role(role_id, by=request.user, request_info=api.request_info(request))
+            api.revoke_role(role_id, by=signed_in(request), request_info=api.request_info(request))
         except TerritoryError as refusal:
             error = str(refusal)
         else:
@@ -172,7 +174,7 @@ def revoke(request: HttpRequest, person_id: int, role_id: int) -> HttpResponse:
             # Whoever gave up her own place may no longer see the page she came from.
             still = api.can(request.user, Permission.PEOPLE_MANAGE)
             return redirect("territory:people" if still else "territory:areas")
-    context = {"person": person, "role": _words([role], [role])[0], "error": error}
+    context = {"person": person, "role": _words([role])[0], "error": error}
     return render(request, "territory/revoke_role.html", context, status=409 if error else 200)
 
 
@@ -193,7 +195,9 @@ def suspend(request: HttpRequest, person_id: int) -> HttpResponse:
         except TerritoryError as refusal:
             error = str(refusal)
         else:
-            messages.success(request, _("Acceso suspendido.") if person.is_active else _("Acceso restablecido."))
+            messages.success(
+                request, _("Acceso suspendido.") if person.is_active else _("Acceso restablecido.")
+            )
             return redirect("territory:person", person.id)
     context = {"person": person, "error": error}
     return render(request, "territory/suspend.html", context, status=409 if error else 200)
@@ -206,14 +210,15 @@ def _managed(user: models.User, person_id: int) -> Person:
     return person
 
 
-def _words(roles: Any, among: Any) -> list[dict[str, Any]]:
-    """Roles with the names of what they are and where; `among` lets a list look organisations up once."""
-    organisations = names_of({role.organisation_id for role in among if role.organisation_id})
+def _words(roles: Sequence[RoleHeld]) -> list[dict[str, Any]]:
+    """Roles with the names of what they are and where."""
+    organisations = names_of({role.organisation_id for role in roles if role.organisation_id})
+    areas = {area.code: area.name for area in api.areas()}
     return [
         {
             "id": role.id,
             "name": RoleName(role.name).label,
-            "place": _place_name(role, organisations),
+            "place": _place_name(role, areas, organisations),
             "since": role.valid_from,
             "until": role.valid_to,
         }
@@ -221,8 +226,7 @@ def _words(roles: Any, among: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _place_name(role: RoleHeld, organisations: dict[int, str]) -> str:
+def _place_name(role: RoleHeld, areas: Mapping[AreaCode, str], organisations: Mapping[int, str]) -> str:
     if role.organisation_id is not None:
         return organisations.get(role.organisation_id, "")
-    area = api.area(role.area_code) if role.area_code else None
-    return f"{area.name} ({area.code})" if area else ""
+    return f"{areas.get(role.area_code, '')} ({role.area_code})" if role.area_code else ""

@@ -28,7 +28,10 @@ def choices_for(user: models.User, permission: Permission) -> list[tuple[str, li
     """Grouped for a select; only places where the person has the permission, so that nothing else validates."""
     areas = api.areas_visible_to(user, permission)
     groups = [
-        (str(level.label), [(f"area:{one.code}", f"{one.name} ({one.code})") for one in areas if one.level == level])
+        (
+            str(level.label),
+            [(f"area:{one.code}", f"{one.name} ({one.code})") for one in areas if Level(one.level) is level],
+        )
         for level in Level
         if level != Level.NEIGHBOURHOOD
     ]

@@ -16,7 +16,7 @@ from amb247.territory.domain import tokens
 from amb247.territory.enums import Permission, Scope
 from amb247.territory.errors import NotAllowed, TerritoryError
 from amb247.territory.web.forms import TokenForm
-from amb247.territory.web.guards import needs, signed_in
+from amb247.territory.web.guards import needs, reach, signed_in
 from amb247.territory.web.places import place_of
 
 
@@ -40,7 +40,7 @@ def index(request: HttpRequest) -> HttpResponse:
         }
         for line in tokens.tokens_for(signed_in(request))
     ]
-    return render(request, "territory/tokens.html", {"rows": rows})
+    return render(request, "territory/tokens.html", {"rows": rows, "reach": reach(request)})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

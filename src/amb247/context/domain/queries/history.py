@@ -10,6 +10,7 @@ import orjson
 from django.db import connection
 
 from amb247.context.data import Hour, Observation
+from amb247.context.domain.upsert import is_unrecorded
 from amb247.context.domain.validate import VALUE_KEY
 
 MAX_OBSERVATIONS = 100_000
@@ -29,7 +30,22 @@ def history(entity_id: str, attribute: str, start: datetime, end: datetime, *, l
             [entity_id, attribute, start, end, min(limit, MAX_OBSERVATIONS)],
         )
         rows = cursor.fetchall()
-    return [_observation(*row) for row in reversed(rows)]
+    if rows:
+        return [_observation(*row) for row in reversed(rows)]
+    return _unrecorded(entity_id, attribute, start, end)
+
+
+def _unrecorded(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Observation]:
+    """An attribute that was never observed and never changed: its state is its history (`upsert.is_unrecorded`)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT (doc->%s)::text FROM context_entity WHERE id = %s", [attribute, entity_id])
+        row = cursor.fetchone()
+    stored = orjson.loads(row[0]) if row is not None and row[0] is not None else []
+    found = [
+        Observation(datetime.fromisoformat(one["modifiedAt"]), value_of(one))
+        for one in (stored if isinstance(stored, list) else [stored]) if is_unrecorded(one)
+    ]
+    return [one for one in found if start <= one.at < end]
 
 
 def hourly(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Hour]:

@@ -62,12 +62,13 @@ def recognise(features: Sequence[Any], mapping: ColumnMapping | None) -> Layout:
     ------
     FileRefused     no layout fits; the message lists the properties found and the options to name them
     """
-    if mapping is not None:
-        return Layout("columns", frozenset(), lambda index, properties: _mapped(index, properties, mapping))
     names = [frozenset(properties) for properties in _properties(features[:200])]
+    if mapping is not None and (mapping.name or mapping.level):
+        columns = _with_parent(mapping, names)
+        return Layout("columns", frozenset(), lambda index, properties: _mapped(index, properties, columns))
     for layout in LAYOUTS:
         if sum(layout.has <= one for one in names) * 2 > len(names):
-            return layout
+            return layout if mapping is None else _completed(layout, _with_parent(mapping, names))
     found = sorted(set().union(*names)) if names else []
     raise FileRefused(
         _(
@@ -76,6 +77,39 @@ def recognise(features: Sequence[Any], mapping: ColumnMapping | None) -> Layout:
         )
         % {"columns": ", ".join(found[:20]) or "—"}
     )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """A `ColumnMapping` whose parent is known to be a property or a code."""
+
+    given: ColumnMapping
+    parent: str | None
+    parent_code: str | None
+
+
+def _with_parent(mapping: ColumnMapping, names: Sequence[frozenset[str]]) -> _Columns:
+    if mapping.parent is None or any(mapping.parent in one for one in names):
+        return _Columns(mapping, mapping.parent, None)
+    return _Columns(mapping, None, mapping.parent)
+
+
+def _completed(layout: Layout, columns: _Columns) -> Layout:
+    """A recognised layout in which some columns were told by the user."""
+
+    def read(index: int, properties: Properties) -> Candidate:
+        candidate = layout.read(index, properties)
+        told = columns.given
+        if told.code:
+            candidate.code = _code(properties.get(told.code), told.code)
+        if told.population:
+            candidate.population = _population(properties.get(told.population), told.population)
+        candidate.parent = columns.parent_code or candidate.parent
+        if columns.parent:
+            candidate.parent = _code(properties.get(columns.parent), columns.parent)
+        return candidate
+
+    return Layout(layout.name, layout.has, read)
 
 
 def candidates_of(
@@ -195,7 +229,9 @@ def _by_kind(index: int, properties: Properties) -> Candidate:
     return Candidate(index=index, level=KINDS[kind], name=_name(properties.get("NOMBRE"), "NOMBRE"))
 
 
-def _mapped(index: int, properties: Properties, mapping: ColumnMapping) -> Candidate:
+def _mapped(index: int, properties: Properties, columns: _Columns) -> Candidate:
+    mapping = columns.given
+
     def column(name: str | None) -> Any:
         return properties.get(name) if name else None
 
@@ -206,7 +242,7 @@ def _mapped(index: int, properties: Properties, mapping: ColumnMapping) -> Candi
         level=_level(level, "--level" if mapping.level is None or fixed else mapping.level),
         name=_name(column(mapping.name), mapping.name or "--name"),
         code=_code(column(mapping.code), mapping.code or "--code"),
-        parent=mapping.parent_code or _code(column(mapping.parent), mapping.parent or "--parent"),
+        parent=columns.parent_code or _code(column(columns.parent), columns.parent or "--parent"),
         population=_population(column(mapping.population), mapping.population or "--population"),
     )
 

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site
+from django.db import connection
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_root():
+    """WhiteNoise warns about a folder that is not there yet, and warnings are errors."""
+    Path(site.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Tests with real transactions end by TRUNCATE, which the audit log refuses; its own test puts that back."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE territory_auditentry DISABLE TRIGGER audit_refuses_truncate")
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """Scrypt is slow on purpose; tests of passwords need the logic, not the cost."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

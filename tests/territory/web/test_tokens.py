@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from factories import territory as make
+
+from amb247.territory import api, models
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture
+def engineer(areas):
+    return make.person_with("data_engineer", areas["68001"])
+
+
+@pytest.fixture
+def page(client, engineer):
+    client.force_login(engineer)
+    return client
+
+
+def wish(**changes):
+    return {"name": "Pasarela", "place": "area:68001", "scopes": ["context:read"], "days": "30"} | changes
+
+
+@pytest.mark.parametrize("role", ["viewer", "analyst", "operator", "supervisor"])
+def test_every_page_refuses_who_may_not_make_tokens(client, areas, engineer, role):
+    token = api.create_token("x", ["context:read"], owner=engineer, area_code="68001").info
+    client.force_login(make.person_with(role))
+    for url in (
+        reverse("territory:tokens"),
+        reverse("territory:token-new"),
+        reverse("territory:revoke-token", args=[token.id]),
+    ):
+        assert client.get(url).status_code == 403
+        assert client.post(url, wish()).status_code in {403, 405}
+    assert models.ApiToken.objects.get().revoked_at is None
+
+
+def test_the_secret_is_shown_once(page):
+    response = page.post(reverse("territory:token-new"), wish())
+    secret = re.search(r'value="(amb_[^"]+)"', response.content.decode()).group(1)
+    assert response["Cache-Control"] == "no-store, private"
+    assert api.token_from(secret).scopes == {"context:read"}
+    listed = page.get(reverse("territory:tokens")).content.decode()
+    assert secret not in listed
+    assert "_".join(secret.split("_")[:2]) in listed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": ""}, {"scopes": []}, {"scopes": ["people:manage"]}, {"place": "area:68276"}, {"place": "area:AMB"},
+     {"days": "-1"}, {"days": "100000"}],
+)  # fmt: skip
+def test_a_wrong_wish_is_shown_again(page, changes):
+    response = page.post(reverse("territory:token-new"), wish(**changes))
+    assert response.status_code == 200
+    assert "errorlist" in response.content.decode()
+    assert models.ApiToken.objects.count() == 0
+
+
+def test_revoking_with_a_question_before(page, engineer):
+    token = api.create_token("Pasarela", ["context:read"], owner=engineer, area_code="68001")
+    url = reverse("territory:revoke-token", args=[token.info.id])
+    assert "¿Revocar" in page.get(url).content.decode()
+    assert api.token_from(token.secret) is not None
+    assert page.post(url).status_code == 302
+    assert api.token_from(token.secret) is None
+    assert "Revocada" in page.get(reverse("territory:tokens")).content.decode()
+
+
+def test_a_colleagues_token_is_not_there(page, areas):
+    colleague = make.person_with("data_engineer", areas["68001"])
+    token = api.create_token("Ajena", ["context:read"], owner=colleague, area_code="68001").info
+    assert "Ajena" not in page.get(reverse("territory:tokens")).content.decode()
+    assert page.post(reverse("territory:revoke-token", args=[token.id])).status_code == 404
+
+
+def test_the_list_costs_the_same_with_one_and_with_three(page, engineer):
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page.get(reverse("territory:tokens"))
+        return len(queries)
+
+    api.create_token("1", ["context:read"], owner=engineer, area_code="68001")
+    first = (cost(), cost())[1]
+    for name in "23":
+        api.create_token(name, ["context:read"], owner=engineer, area_code="68001")
+    assert cost() == first
