@@ -3,7 +3,7 @@ from __future__ import annotations
 import argparse
 
 import pytest
-from factories.mobility import NOON, changed, gtfs_zip, message
+from factories.mobility import NOON, TABLES, changed, gtfs_zip, message
 
 from amb247.mobility.arguments import add_gtfs_arguments, add_replay_arguments
 from amb247.mobility.commands import explain_unreadable, import_gtfs_command, replay_command
@@ -42,10 +42,19 @@ def test_import_says_what_was_refused_and_what_to_do(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "RECHAZADO, no se guardó nada" in out
     assert "arrival_time no es una hora HH:MM:SS. [stop_times.txt, línea 3 · por ejemplo «25:61:00»]" in out
-    assert "--keep-good" in out
+    assert "Con --keep-good se importan las filas buenas" in out
     assert not GtfsVersion.objects.exists()
     assert run_import(bad, "--feed", "amb", "--keep-good") == 0
     assert "Filas rechazadas: 1 stop_times." in capsys.readouterr().out
+
+
+def test_import_offers_keep_good_only_where_something_is_left(tmp_path, capsys):
+    hopeless = gtfs_zip(
+        tmp_path / "bad.zip", {"stop_times.txt": TABLES["stop_times.txt"].replace(":00,", ".0,")}
+    )
+    assert run_import(hopeless) == 1
+    assert "--keep-good no alcanza" in capsys.readouterr().out
+    assert run_import(hopeless, "--keep-good") == 1
 
 
 def test_absent_file_is_a_mistake_of_use_and_the_others_are_still_taken(tmp_path, capsys):
@@ -61,8 +70,17 @@ def test_replay_ends_with_a_table(tmp_path, capsys):
     assert run_replay(tmp_path / "1.pb", "--speed", "0", "--feed", "amb") == 0
     out = capsys.readouterr().out
     assert "Grabación terminada" in out
-    lines = {line.rsplit(None, 1)[0].strip(): line.split()[-1] for line in out.splitlines() if line.startswith("  ") and line.split()[-1].isdigit()}
-    assert (lines["posiciones recibidas"], lines["tomadas"], lines["rechazadas"], lines["posición 0, 0"]) == ("2", "1", "1", "1")
+    lines = {
+        line.rsplit(None, 1)[0].strip(): line.split()[-1]
+        for line in out.splitlines()
+        if line.startswith("  ") and line.split()[-1].isdigit()
+    }
+    assert (lines["posiciones recibidas"], lines["tomadas"], lines["rechazadas"], lines["posición 0, 0"]) == (
+        "2",
+        "1",
+        "1",
+        "1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +103,9 @@ def test_replay_of_nothing_is_a_mistake_of_use(tmp_path, capsys):
     assert "Ningún archivo coincide" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["x", "--speed", "-1"], ["x", "--map", "vehicle_id"], ["x", "--separator", "::"], []])
+@pytest.mark.parametrize(
+    "words", [["x", "--speed", "-1"], ["x", "--map", "vehicle_id"], ["x", "--separator", "::"], []]
+)
 def test_bad_arguments_end_with_two(words):
     with pytest.raises(SystemExit) as ended:
         run_replay(*words)
@@ -95,11 +115,21 @@ def test_bad_arguments_end_with_two(words):
 def test_mapping_and_tab_are_understood(tmp_path):
     text = f"interno\ttimestamp\tlat\tlon\nx\t{NOON}\t7.1\t-73.1\n"
     (tmp_path / "a.csv").write_text(text)
-    assert run_replay(tmp_path / "a.csv", "--map", "vehicle_id=interno", "--separator", "tab", "--speed", "0") == 0
+    assert (
+        run_replay(tmp_path / "a.csv", "--map", "vehicle_id=interno", "--separator", "tab", "--speed", "0")
+        == 0
+    )
 
 
 def test_every_reason_has_words():
-    for reason in ("no_such_file", "wrong_separator", "missing_columns", "truncated_gzip", "truncated_message", "too_large"):
+    for reason in (
+        "no_such_file",
+        "wrong_separator",
+        "missing_columns",
+        "truncated_gzip",
+        "truncated_message",
+        "too_large",
+    ):
         words = explain_unreadable(UnreadableRecording("a.pb: 12 bytes", reason=reason))
         assert "a.pb: 12 bytes" in words
         assert words != "a.pb: 12 bytes"

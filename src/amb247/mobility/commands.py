@@ -82,8 +82,10 @@ def report_lines(report: GtfsReport, *, all_notices: bool = False) -> Iterator[s
             if finding.level == level:
                 yield from _finding_lines(finding, title)
     yield from _notice_lines(report, all_notices=all_notices)
-    if report.is_refused and not any(finding.level == "fatal" for finding in report.findings):
+    if report.would_keep_good:
         yield "  " + _("Con --keep-good se importan las filas buenas y se listan las rechazadas.")
+    elif report.is_refused:
+        yield "  " + _("--keep-good no alcanza: sin corregir lo anterior no queda un feed utilizable.")
 
 
 def _finding_lines(finding: Finding, title: str) -> Iterator[str]:

@@ -52,7 +52,9 @@ def test_import_stores_a_version_with_its_tables(feed):
 def test_tables_are_kept_out_of_compression(feed):
     api.import_gtfs(feed, feed="amb")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT attstorage FROM pg_attribute WHERE attrelid = 'mobility_gtfstable'::regclass AND attname = 'content'")
+        cursor.execute(
+            "SELECT attstorage FROM pg_attribute WHERE attrelid = 'mobility_gtfstable'::regclass AND attname = 'content'"
+        )
         assert cursor.fetchone()[0] in {"e", b"e"}
 
 
@@ -90,7 +92,11 @@ def test_refused_feed_is_noted_on_a_known_one_until_a_good_one_comes(feed, small
 def test_keep_good_takes_the_rest_and_says_so(tmp_path):
     bad = gtfs_zip(tmp_path / "bad.zip", changed("stop_times.txt", "06:20:00,", "25:61:00,"))
     report = api.import_gtfs(bad, feed="amb", keep_good=True)
-    assert (report.status, report.refused_rows, report.counts["stop_times"]) == ("imported", {"stop_times": 1}, 6)
+    assert (report.status, report.refused_rows, report.counts["stop_times"]) == (
+        "imported",
+        {"stop_times": 1},
+        6,
+    )
     again = api.import_gtfs(bad, feed="amb", keep_good=True)
     assert (again.status, again.findings) == ("unchanged", report.findings)
 
@@ -105,7 +111,10 @@ def test_activation_publishes_stops_and_routes(feed):
     assert stop["synthetic"]["value"] is True
     route = context.get("urn:ngsi-ld:GtfsRoute:amb:T1")
     assert (route["shortName"]["value"], route["routeColor"]["value"]) == ("T1", "00A651")
-    assert route["path"]["value"] == {"type": "LineString", "coordinates": [[-73.1198, 7.1254], [-73.109, 7.089], [-73.051, 6.987]]}
+    assert route["path"]["value"] == {
+        "type": "LineString",
+        "coordinates": [[-73.1198, 7.1254], [-73.109, 7.089], [-73.051, 6.987]],
+    }
     assert (route["headwayPeak"]["value"], route["headwayPeak"]["unitCode"]) == (90.0, "MIN")
     by_stops = context.get("urn:ngsi-ld:GtfsRoute:amb:P8")
     assert by_stops["path"]["value"]["coordinates"] == [[-73.109, 7.089], [-73.1198, 7.1254]]
@@ -113,7 +122,9 @@ def test_activation_publishes_stops_and_routes(feed):
 
 
 def test_frequencies_give_the_headway(tmp_path):
-    tables = {"frequencies.txt": "trip_id,start_time,end_time,headway_secs\nt1-1,05:00:00,08:00:00,480\nt1-1,08:00:00,22:00:00,900\n"}
+    tables = {
+        "frequencies.txt": "trip_id,start_time,end_time,headway_secs\nt1-1,05:00:00,08:00:00,480\nt1-1,08:00:00,22:00:00,900\n"
+    }
     api.import_gtfs(gtfs_zip(tmp_path / "f.zip", tables), feed="amb", activate=True)
     assert context.get("urn:ngsi-ld:GtfsRoute:amb:T1")["headwayPeak"]["value"] == 8.0
 
@@ -126,7 +137,10 @@ def test_next_version_replaces_the_former(feed, smaller):
     assert summary.state == "active"
     assert ids("PublicTransportStop") == {"A", "C", "D"}
     assert ids("GtfsRoute") == {"T1"}
-    assert list(GtfsVersion.objects.order_by("number").values_list("state", flat=True)) == ["retired", "active"]
+    assert list(GtfsVersion.objects.order_by("number").values_list("state", flat=True)) == [
+        "retired",
+        "active",
+    ]
 
 
 def test_roll_back_restores_the_former(feed, smaller):
@@ -137,7 +151,14 @@ def test_roll_back_restores_the_former(feed, smaller):
     assert ids("GtfsRoute") == {"T1", "P8"}
     assert api.roll_back_gtfs("amb").number == 2
     verbs = list(AuditEntry.objects.order_by("pk").values_list("verb", flat=True))
-    assert verbs == ["gtfs.import", "gtfs.activate", "gtfs.import", "gtfs.activate", "gtfs.roll_back", "gtfs.roll_back"]
+    assert verbs == [
+        "gtfs.import",
+        "gtfs.activate",
+        "gtfs.import",
+        "gtfs.activate",
+        "gtfs.roll_back",
+        "gtfs.roll_back",
+    ]
 
 
 def test_activating_the_active_version_changes_nothing(feed):
@@ -208,17 +229,25 @@ def test_feeds_come_with_versions_in_two_queries(feed, smaller, django_assert_nu
     api.import_gtfs(feed, feed="otro")
     with django_assert_num_queries(2):
         feeds = api.gtfs_feeds()
-    assert [(one.slug, [version.number for version in one.versions]) for one in feeds] == [("amb", [2, 1]), ("otro", [1])]
+    assert [(one.slug, [version.number for version in one.versions]) for one in feeds] == [
+        ("amb", [2, 1]),
+        ("otro", [1]),
+    ]
 
 
 def test_ids_that_no_urn_can_carry_are_encoded(tmp_path):
-    tables = {name: text.replace("T1,", '"T 1/ñ",') if name in {"routes.txt", "trips.txt"} else text for name, text in TABLES.items()}
+    tables = {
+        name: text.replace("T1,", '"T 1/ñ",') if name in {"routes.txt", "trips.txt"} else text
+        for name, text in TABLES.items()
+    }
     api.import_gtfs(gtfs_zip(tmp_path / "odd.zip", tables), feed="amb", activate=True)
     assert context.get("urn:ngsi-ld:GtfsRoute:amb:T%201%2F%C3%B1") is not None
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["cairns", "kuopio", "sacramento_rt", "saopaulo_sptrans_sample", "saskatoon"])
+@pytest.mark.parametrize(
+    "name", ["cairns", "kuopio", "sacramento_rt", "saopaulo_sptrans_sample", "saskatoon"]
+)
 def test_real_feeds_are_imported_and_activated(name):
     report = api.import_gtfs(shared_data("mobility", "gtfs", f"{name}.zip"), feed=name, activate=True)
     assert (report.status, report.activated, report.refused_rows) == ("imported", True, {})

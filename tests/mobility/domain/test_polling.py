@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -35,16 +36,16 @@ class Answers(BaseHTTPRequestHandler):
     server: Publisher
 
     def do_GET(self) -> None:
-        self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
+        self.server.asked.append(
+            {name.lower(): value for name, value in self.headers.items()} | {"path": self.path}
+        )
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
-        try:
+        with suppress(OSError):
             self.wfile.write(self.server.body)
-        except OSError:
-            pass
 
     def log_message(self, *_args) -> None: ...
 
@@ -68,7 +69,9 @@ def source(publisher):
 
 def live_message() -> bytes:
     now = int(time.time())
-    return message({"id": "a", "at": now}, {"id": "b", "at": now, "lat": 0.0, "lon": 0.0}, at=now).SerializeToString()
+    return message(
+        {"id": "a", "at": now}, {"id": "b", "at": now, "lat": 0.0, "lon": 0.0}, at=now
+    ).SerializeToString()
 
 
 def test_answer_is_taken_counted_and_asked_again_after_the_interval(source):
@@ -145,7 +148,7 @@ def test_only_http_addresses_are_registered(url):
 
 
 def test_credentials_stay_out_of_logs_and_feeds(source, publisher, caplog):
-    secret = "hunter2"  # noqa: S105
+    secret = "hunter2"
     url = publisher.url.replace("http://", f"http://me:{secret}@") + f"?key={secret}"
     RealtimeSource.objects.update(url=url)
     publisher.status = 500

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from factories.mobility import NOON, changed, gtfs_zip, message, shared_data
@@ -74,14 +75,18 @@ def test_as_of_now_paced_is_live_and_in_order(tmp_path):
     started = datetime.now(UTC)
     report = api.replay([tmp_path], feed="amb", speed=240)
     assert 0.45 <= report.elapsed_s < 5
-    history = context.history("urn:ngsi-ld:Vehicle:amb:a", "location", started, datetime.now(UTC) + timedelta(seconds=1))
-    gaps = [(later.at - former.at).total_seconds() for former, later in zip(history, history[1:], strict=False)]
+    history = context.history(
+        "urn:ngsi-ld:Vehicle:amb:a", "location", started, datetime.now(UTC) + timedelta(seconds=1)
+    )
+    gaps = [(later.at - former.at).total_seconds() for former, later in pairwise(history)]
     assert gaps == pytest.approx([0.25, 0.25], abs=0.02)
 
 
 def test_tables_and_messages_are_mixed_by_time(tmp_path):
     write_messages(tmp_path, count=1)
-    (tmp_path / "day.csv").write_text(HEADER + row("late", 30) + row("early", 10) + row("late", 20) + row("bad", 10, lat=95))
+    (tmp_path / "day.csv").write_text(
+        HEADER + row("late", 30) + row("early", 10) + row("late", 20) + row("bad", 10, lat=95)
+    )
     (tmp_path / "night.csv.gz").write_bytes(gzip.compress((HEADER + row("zipped", 40)).encode()))
     report = api.replay([tmp_path], feed="amb", speed=0, as_of="recorded")
     assert (report.seen, report.taken) == (8, 6)
@@ -92,7 +97,9 @@ def test_tables_and_messages_are_mixed_by_time(tmp_path):
 
 
 def test_who_the_vehicle_is_enters_history_only_when_it_changes(tmp_path):
-    (tmp_path / "day.csv").write_text(HEADER + "".join(row("a", minute, lat=7 + minute / 100) for minute in range(10)))
+    (tmp_path / "day.csv").write_text(
+        HEADER + "".join(row("a", minute, lat=7 + minute / 100) for minute in range(10))
+    )
     api.replay([tmp_path / "day.csv"], feed="amb", speed=0, as_of="recorded")
     span = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(minutes=1)
     assert len(context.history("urn:ngsi-ld:Vehicle:amb:a", "location", *span)) == 10
@@ -102,7 +109,9 @@ def test_who_the_vehicle_is_enters_history_only_when_it_changes(tmp_path):
 def test_static_feed_gives_names_and_places(tmp_path):
     feed = gtfs_zip(tmp_path / "amb.zip", changed("routes.txt", "T1,M,T1", "T1,M,Troncal 1"))
     api.import_gtfs(feed, feed="amb", activate=True)
-    content = message({"id": "a", "lat": None, "stop": "B", "route": "T1"}, {"id": "b", "lat": None, "stop": "Z"})
+    content = message(
+        {"id": "a", "lat": None, "stop": "B", "route": "T1"}, {"id": "b", "lat": None, "stop": "Z"}
+    )
     (tmp_path / "1.pb").write_bytes(content.SerializeToString())
     report = api.replay([tmp_path / "1.pb"], feed="amb", speed=0)
     assert report.refused == {"unknown_stop": 1}
@@ -178,7 +187,13 @@ def test_pushed_message_is_taken_and_counted(tmp_path):
     cut = api.take_message(content[:30], feed="amb", received_at=AT)
     assert (cut.status, cut.seen, cut.refused) == ("unreadable", 1, {"truncated_message": 1})
     (status,) = context.feed_statuses()
-    assert (status.slug, status.messages, status.taken, status.refused, status.synthetic) == ("amb-rt", 2, 1, 2, True)
+    assert (status.slug, status.messages, status.taken, status.refused, status.synthetic) == (
+        "amb-rt",
+        2,
+        1,
+        2,
+        True,
+    )
     with pytest.raises(FeedUnknown):
         api.take_message(content, feed="nobody")
 

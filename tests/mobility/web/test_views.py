@@ -43,7 +43,9 @@ def upload(client, path, **fields):
     return client.post(UPLOAD, {"file": file, "feed": "amb", **fields})
 
 
-@pytest.mark.parametrize("address", [LIST, UPLOAD, "/movilidad/gtfs/amb/1/", "/movilidad/gtfs/amb/1/activar/"])
+@pytest.mark.parametrize(
+    "address", [LIST, UPLOAD, "/movilidad/gtfs/amb/1/", "/movilidad/gtfs/amb/1/activar/"]
+)
 def test_strangers_are_sent_to_the_sign_in(client, feed, address):
     api.import_gtfs(feed, feed="amb")
     response = client.get(address)
@@ -61,13 +63,13 @@ def test_a_person_without_role_sees_nothing(client, feed):
     assert GtfsVersion.objects.get().state == "imported"
 
 
-def test_a_viewer_sees_but_changes_nothing(client, feed):
+def test_an_analyst_sees_but_changes_nothing(client, feed):
     api.import_gtfs(feed, feed="amb", activate=True)
-    sign_in(client, "viewer")
+    sign_in(client, "analyst")
     page = client.get(LIST).content.decode()
     assert "Versión 1" in page
     assert "Subir un GTFS" not in page
-    assert "activar" not in client.get("/movilidad/gtfs/amb/1/").content.decode()
+    assert "/activar/" not in client.get("/movilidad/gtfs/amb/1/").content.decode()
     assert upload(client, feed).status_code == 403
     assert client.get("/movilidad/gtfs/amb/1/activar/").status_code == 403
     assert client.post("/movilidad/gtfs/amb/1/activar/").status_code == 403
@@ -96,7 +98,11 @@ def test_upload_imports_and_shows_the_version(client, feed):
     response = upload(client, feed, name="Metrolínea", activate="on")
     assert (response.status_code, response.url) == (302, "/movilidad/gtfs/amb/1/")
     version = GtfsVersion.objects.get()
-    assert (version.state, version.imported_by, version.activated_by) == ("active", str(person.pk), str(person.pk))
+    assert (version.state, version.imported_by, version.activated_by) == (
+        "active",
+        str(person.pk),
+        str(person.pk),
+    )
     page = client.get(response.url).content.decode()
     assert "Metrolínea, versión 1" in page
     assert "stop_times.txt" in page
@@ -118,7 +124,13 @@ def test_refused_upload_says_why_and_keeps_nothing(client, tmp_path):
     response = upload(client, bad)
     page = response.content.decode()
     assert response.status_code == 422
-    for words in ("bad.zip fue rechazado", "25:61:00", "stop_times.txt, línea 3", "HH:MM:SS", "No se guardó nada"):
+    for words in (
+        "bad.zip fue rechazado",
+        "25:61:00",
+        "stop_times.txt, línea 3",
+        "HH:MM:SS",
+        "No se guardó nada",
+    ):
         assert words in page
     assert not GtfsVersion.objects.exists()
     assert upload(client, bad, keep_good="on").status_code == 302
@@ -195,5 +207,5 @@ def test_list_costs_the_same_with_more_feeds(client, feed, other):
 
 
 def test_home_leads_to_the_list(client):
-    sign_in(client, "viewer")
+    sign_in(client, "analyst")
     assert client.get("/movilidad/").url == LIST
