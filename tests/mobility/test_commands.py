@@ -5,9 +5,10 @@ import argparse
 import pytest
 from factories.mobility import NOON, TABLES, changed, gtfs_zip, message
 
+from amb247.mobility import api
 from amb247.mobility.arguments import add_gtfs_arguments, add_replay_arguments
 from amb247.mobility.commands import explain_unreadable, import_gtfs_command, replay_command
-from amb247.mobility.errors import UnreadableRecording
+from amb247.mobility.errors import FeedNameRefused, UnreadableRecording
 from amb247.mobility.models import GtfsVersion
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -110,6 +111,14 @@ def test_bad_arguments_end_with_two(words):
     with pytest.raises(SystemExit) as ended:
         run_replay(*words)
     assert ended.value.code == 2
+
+
+def test_a_name_that_is_no_slug_is_refused(tmp_path, capsys):
+    assert run_import(gtfs_zip(tmp_path / "amb.zip"), "--feed", "Metro Línea") == 2
+    assert run_replay(tmp_path, "--feed", "a/b") == 2
+    assert "no sirve" in capsys.readouterr().err
+    with pytest.raises(FeedNameRefused):
+        api.import_gtfs(tmp_path / "amb.zip", feed="../x")
 
 
 def test_mapping_and_tab_are_understood(tmp_path):

@@ -12,6 +12,7 @@ from factories.mobility import message
 
 from amb247.context import api as context
 from amb247.mobility import api
+from amb247.mobility.domain import polling
 from amb247.mobility.domain.polling import LONGEST_BACK_OFF_S, back_off_s
 from amb247.mobility.errors import SourceRefused
 from amb247.mobility.models import RealtimeSource
@@ -171,3 +172,18 @@ def test_only_due_sources_are_asked(source, publisher):
 def test_back_off_is_bounded_and_spread():
     assert all(back_off_s(30, failures) <= LONGEST_BACK_OFF_S for failures in range(60))
     assert len({back_off_s(30, 1) for _ in range(10)}) > 1
+
+
+def test_loop_goes_on_after_a_failure_and_ends_when_told(monkeypatch):
+    stop, rounds = threading.Event(), []
+
+    def due(**_options):
+        rounds.append(1)
+        if len(rounds) == 1:
+            raise RuntimeError("database away")
+        stop.set()
+
+    monkeypatch.setattr(polling, "poll_due", due)
+    monkeypatch.setattr(polling, "close_old_connections", lambda: None)
+    polling.poll_until(stop, pause_s=0.01)
+    assert len(rounds) == 2
