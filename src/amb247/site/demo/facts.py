@@ -48,7 +48,7 @@ class Commune(NamedTuple):
     neighbourhoods: tuple[str, ...]
 
 
-def _commune(  # noqa: PLR0917 - one line of the table below
+def _commune(
     code: str,
     name: str,
     population: int | None,
