@@ -16,7 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-MINIMUM_FREE_BYTES = 1_500_000_000  # measured: the environment, Node and the built front end take about 1.1 GB
+MINIMUM_FREE_BYTES = (
+    1_500_000_000  # measured: the environment, Node and the built front end take about 1.1 GB
+)
 
 REMEDIES = (
     (
@@ -25,16 +27,28 @@ REMEDIES = (
         "The disk is full: free at least 1.5 GB and run the command again.",
     ),
     (
-        ("Could not find a version", "Temporary failure in name resolution", "Connection refused",
-         "NewConnectionError", "Network is unreachable", "timed out", "ProxyError", "ConnectionError"),
-        "No se pudo llegar al índice de paquetes de Python: revise la red o el proxy "
-        "(variables HTTPS_PROXY, PIP_INDEX_URL) y repita la orden; continúa donde quedó.",
+        (
+            "Could not find a version",
+            "Temporary failure in name resolution",
+            "Connection refused",
+            "NewConnectionError",
+            "Network is unreachable",
+            "timed out",
+            "ProxyError",
+            "ConnectionError",
+        ),
+        (
+            "No se pudo llegar al índice de paquetes de Python: revise la red o el proxy "
+            "(variables HTTPS_PROXY, PIP_INDEX_URL) y repita la orden; continúa donde quedó."
+        ),
         "The Python package index could not be reached: check the network or proxy and run again.",
     ),
     (
         ("do not match the hashes", "HASH"),
-        "Un paquete descargado no coincide con su huella en el archivo de bloqueo: no se instaló nada. "
-        "Puede ser una descarga dañada; borre la caché con «pip cache purge» y repita.",
+        (
+            "Un paquete descargado no coincide con su huella en el archivo de bloqueo: no se instaló nada. "
+            "Puede ser una descarga dañada; borre la caché con «pip cache purge» y repita."
+        ),
         "A downloaded package does not match its hash in the lock file: nothing was installed.",
     ),
 )
@@ -45,7 +59,7 @@ def main(arguments: list[str]) -> None:
     make_environment()
     install(lock)
     environment = dict(os.environ, AMB_CHECKOUT=str(ROOT), PYTHONUNBUFFERED="1")
-    os.execve(PYTHON, [str(PYTHON), "-m", "amb247", *arguments], environment)
+    os.execve(PYTHON, [str(PYTHON), "-m", "amb247", *arguments], environment)  # noqa: S606 - our own interpreter
 
 
 def needs_tools(arguments: list[str]) -> bool:
@@ -75,15 +89,34 @@ def install(lock: Path) -> None:
         return
     started = time.monotonic()
     say(f"Instalando los paquetes de {lock.name} (la primera vez descarga unos 300 MB) …")
-    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:",
-               "--disable-pip-version-check", "--no-input", "--quiet", "--retries", "3", "-r", lock]
+    command = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+        "--retries",
+        "3",
+        "-r",
+        lock,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         explain_and_stop(done.stdout + done.stderr)
-    source = Path(subprocess.run(
-        [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip())
+    source = Path(
+        subprocess.run(
+            [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    )
     (source / "amb247-checkout.pth").write_text(f"{ROOT / 'src'}\n")
     # The development lock contains the other: installing it makes both true.
     known = [digest]

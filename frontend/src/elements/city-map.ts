@@ -26,6 +26,7 @@ export class CityMap extends HTMLElement {
   #chosen: { id: string; lon?: number; lat?: number } | null = null;
   #asked: AbortController | null = null;
   #drawn = false;
+  #said = "";
 
   async connectedCallback(): Promise<void> {
     this.#off = new AbortController();
@@ -50,7 +51,7 @@ export class CityMap extends HTMLElement {
       await this.#open(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#say(this.getAttribute("text-error") ?? "");
+      this.#say("text-error");
       this.dataset.failed = "1";
       console.error("city-map:", error);
     }
@@ -86,7 +87,7 @@ export class CityMap extends HTMLElement {
         attribution: this.getAttribute("attribution") ?? "",
         styleUrl: this.getAttribute("style-url") || null,
       },
-      () => this.#say(this.getAttribute("text-fallback") ?? ""),
+      () => this.#say("text-fallback"),
     );
     this.#scene = scene;
     await scene.ready();
@@ -96,7 +97,7 @@ export class CityMap extends HTMLElement {
       const spot = await scene.pick(event);
       if (spot) tell("city:select", { ...spot, from: "map" });
     });
-    tell("city:hello", { reply: (picture) => this.#store.reset(picture) });
+    if (this.dataset.mode === "live") tell("city:hello", { reply: (picture) => this.#store.reset(picture) });
     await this.#layers();
     this.#choose(this.#chosen, true);
     await scene.settled();
@@ -124,12 +125,11 @@ export class CityMap extends HTMLElement {
       const answer = await fetch(this.getAttribute("layers") ?? "/centro/capas.json", { signal });
       if (!answer.ok) throw new Error(`layers: HTTP ${answer.status}`);
       const layers = (await answer.json()) as Layers;
-      if (this.dataset.mode !== "live") return;
-      this.#store.layers(layers);
-      this.#say("");
+      this.#store.layers(layers, this.dataset.mode === "past");
+      if (this.#said === "text-layers") this.#say("");
     } catch (error) {
       if (signal.aborted) return;
-      this.#say(this.getAttribute("text-layers") ?? "");
+      this.#say("text-layers");
       console.error("city-map:", error);
     }
     this.#drawn = true;
@@ -186,15 +186,17 @@ export class CityMap extends HTMLElement {
     const image = this.querySelector<HTMLImageElement>("img[data-print]") ?? document.createElement("img");
     image.dataset.print = "";
     image.alt = this.getAttribute("label") ?? "";
-    image.src = this.#scene.map.getCanvas().toDataURL();
+    image.src = this.#scene.image();
     this.append(image);
   }
 
-  #say(words: string): void {
+  /** Shows the text of an attribute; none with "". */
+  #say(attribute: string): void {
+    this.#said = attribute;
     const place = this.querySelector<HTMLElement>("[data-message]");
     if (!place) return;
-    place.textContent = words;
-    place.hidden = !words;
+    place.textContent = attribute && this.getAttribute(attribute);
+    place.hidden = !place.textContent;
   }
 }
 

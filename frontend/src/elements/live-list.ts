@@ -3,9 +3,9 @@
 //   <live-list src="/centro/lista/" filters every="2000" layers="vehicle,streetlight" id="list">…fragment…</live-list>
 //
 // `filters`: follows city:filter and replay by adding their values to the address. Focus and scrolling are kept:
-// what can be focused inside needs an id. The list does not move while the pointer or the focus chooses in it
-// (`data-hold`). `aria-busy` while it loads; `data-error` when the last try failed.
+// what can be focused inside needs an id; so is the page of a long list. `aria-busy` while it loads; `data-error` when the last try failed.
 import htmx from "htmx.org/dist/htmx.esm.js";
+import { query } from "../live/address";
 import { hear, type Counts, type Filter } from "../live/city";
 
 export class LiveList extends HTMLElement {
@@ -15,6 +15,7 @@ export class LiveList extends HTMLElement {
   #counts = "";
   #filter: Filter | null = null;
   #past = "";
+  #page = "";
 
   connectedCallback(): void {
     this.#off = new AbortController();
@@ -23,9 +24,11 @@ export class LiveList extends HTMLElement {
     hear("city:reset", counts, signal);
     hear("city:frame", counts, signal);
     if (this.hasAttribute("filters")) {
+      this.#page = query("pagina");
       let first = true;
       hear("city:filter", (filter) => {
         this.#filter = filter;
+        if (!first) this.#page = "";
         if (!first) this.#soon(0);
         first = false; // the server has already rendered this one
       }, signal);
@@ -36,7 +39,9 @@ export class LiveList extends HTMLElement {
     }, signal);
     this.addEventListener("htmx:afterRequest", (event) => {
       this.ariaBusy = null;
-      this.toggleAttribute("data-error", !(event as CustomEvent<{ successful: boolean }>).detail.successful);
+      const { successful, pathInfo } = (event as CustomEvent<{ successful: boolean; pathInfo?: { requestPath: string } }>).detail;
+      this.toggleAttribute("data-error", !successful);
+      this.#page = new URL(pathInfo?.requestPath ?? "", location.href).searchParams.get("pagina") ?? "";
     }, { signal });
   }
 
@@ -66,7 +71,7 @@ export class LiveList extends HTMLElement {
     if (document.hidden) return void document.addEventListener("visibilitychange", () => this.#soon(0), { once: true, signal: this.#off.signal });
     const address = new URL(this.getAttribute("src") ?? "", location.href);
     const { layers, state, commune, q } = this.#filter ?? { layers: null, state: "", commune: "", q: "" };
-    const parts = { capa: layers && (layers.join(",") || "-"), estado: state, comuna: commune, q, t: this.#past };
+    const parts = { capa: layers && (layers.join(",") || "-"), estado: state, comuna: commune, q, t: this.#past, pagina: this.#page };
     for (const [name, value] of Object.entries(parts)) if (value) address.searchParams.set(name, value);
     this.ariaBusy = "true";
     const top = this.scrollTop;

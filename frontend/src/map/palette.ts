@@ -9,9 +9,15 @@ const NAMES = [
 
 export type Palette = Record<(typeof NAMES)[number], string>;
 
-export function palette(): Palette {
+/** The colours of the page's theme, or of another one. */
+export function palette(theme?: string): Palette {
+  const root = document.documentElement;
+  const now = root.dataset.theme;
+  if (theme) root.dataset.theme = theme;
   const css = getComputedStyle(document.documentElement);
-  return Object.fromEntries(
+  const colours = Object.fromEntries(
     NAMES.map((name) => [name, css.getPropertyValue(`--map-${name}`).trim() || "#888"]),
-  ) as Palette;
+  ) as Palette; // read before the theme is put back: `css` is live
+  if (theme) root.dataset.theme = now;
+  return colours;
 }

@@ -90,9 +90,18 @@ export class Scene {
     });
   }
 
-  /** Gives each layer the colours of the page's theme. */
-  paint(): void {
-    const colours = palette();
+  /** A picture of the map in light colours, made at once: whoever prints does not wait. */
+  image(): string {
+    this.paint("light");
+    this.map.redraw();
+    const image = this.map.getCanvas().toDataURL();
+    this.paint();
+    return image;
+  }
+
+  /** Gives each layer the colours of the page's theme, or of another one. */
+  paint(theme?: string): void {
+    const colours = palette(theme);
     const all = [...(this.#foreign ? [] : [...ground(colours), ...names(colours)]), ...things(colours), ...foremost(colours)];
     for (const layer of all)
       if (this.map.getLayer(layer.id))
@@ -176,6 +185,7 @@ const calm = (ms: number): number => (matchMedia("(prefers-reduced-motion: reduc
 function builtIn(setting: Setting, colours: Palette): StyleSpecification {
   return {
     version: 8,
+    transition: { duration: 0, delay: 0 }, // a new theme is there at once, also on paper
     sources: { base: { type: "geojson", data: setting.base, attribution: setting.attribution, tolerance: 0.4 } },
     layers: [...ground(colours), ...names(colours)],
   };

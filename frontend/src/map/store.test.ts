@@ -46,3 +46,10 @@ test("things are found by their id, whatever their kind", () => {
   expect(city().find("Camera:x:5")).toMatchObject({ lon: -73, lat: 7 });
   expect(city().find("Camera:x:6")).toBeNull();
 });
+
+test("in a replay the faults of that moment stay when the standing things are loaded", () => {
+  const store = new Store();
+  store.reset({ t: 1, counts: {}, alerts: [], vehicles: [], abnormal: [lamp(7, "fault")] });
+  store.layers({ cursor: "1-1", t: 1, counts: {}, layers: {}, abnormal: [lamp(1, "fault")] }, true);
+  expect(store.draw("abnormal").features.map(({ id }) => id)).toEqual([7]);
+});

@@ -23,9 +23,10 @@ export class Store {
   /** Street lamps that are not ok. */
   abnormal = new Map<number, ThingRow>();
 
-  layers(layers: Layers): void {
+  /** In a replay the faults of that moment stay; what stands in the city is as now. */
+  layers(layers: Layers, past = false): void {
     for (const name of POINTS) this.things.set(name, new Map((layers.layers[name] ?? []).map((row) => [row[0], row])));
-    this.#abnormal(layers.abnormal);
+    if (!past) this.#abnormal(layers.abnormal);
   }
 
   reset(picture: Reset): void {

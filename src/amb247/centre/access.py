@@ -14,7 +14,7 @@ def visible_areas(user: Any) -> tuple[bool, Visible]:
     held = territory.areas_visible_to(user, territory.Permission.CENTRE_VIEW)
     if not held:
         return False, frozenset()
-    if any(area.level == territory.Level.METROPOLITAN_AREA for area in held):
+    if any(area.level == "metropolitan_area" for area in held):
         return True, None
     codes = {area.code for area in held}
     return True, frozenset(area.code for area in held if area.parent not in codes)

@@ -56,11 +56,17 @@ class EventStream:
     async def _stream(
         self, live: service.LiveCity, visible: Visible, last: Cursor | None, receive: Receive, send: Send
     ) -> None:
-        await send({
-            "type": "http.response.start", "status": 200,
-            "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"),
-                        (b"x-accel-buffering", b"no")],
-        })
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    (b"content-type", b"text/event-stream; charset=utf-8"),
+                    (b"cache-control", b"no-store"),
+                    (b"x-accel-buffering", b"no"),
+                ],
+            }
+        )
         self.open += 1
         tasks = {
             asyncio.create_task(self._write(live, visible, last, send)),
@@ -95,4 +101,3 @@ def _last_seen(request: Request) -> Cursor | None:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-

@@ -6,7 +6,7 @@ transaction, so that paperwork and things can change together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,14 @@ from amb247.context.data import (
     FeedRefusalCount,
     FeedStatus,
     Hour,
+    Intake,
+    LineFault,
     Observation,
     UpsertReport,
 )
 from amb247.context.domain import delete as _delete
 from amb247.context.domain import feeds as _feeds
+from amb247.context.domain import intake as _intake
 from amb247.context.domain import upsert as _upsert
 from amb247.context.domain.feeds import FeedHandle
 from amb247.context.domain.partitions import prepare_ahead
@@ -34,14 +37,38 @@ from amb247.context.domain.retention import apply_retention
 from amb247.context.domain.rollups import roll_up
 
 __all__ = [
-    "FeedHandle", "apply_retention", "changed_after", "changes", "count", "count_by_type", "delete", "feed",
-    "feed_minutes", "feed_refusals", "feed_statuses", "get", "history", "hourly", "last_before", "newest_cursor", "prepare_ahead", "query", "roll_up",
-    "stream", "upsert", "values_at",
+    "FeedHandle",
+    "apply_retention",
+    "changed_after",
+    "changes",
+    "count",
+    "count_by_type",
+    "delete",
+    "feed",
+    "feed_minutes",
+    "feed_refusals",
+    "feed_statuses",
+    "get",
+    "history",
+    "hourly",
+    "last_before",
+    "newest_cursor",
+    "prepare_ahead",
+    "query",
+    "roll_up",
+    "stream",
+    "take_entities",
+    "upsert",
+    "values_at",
 ]
 
 
 def upsert(
-    entities: Sequence[Mapping[str, Any]], *, source: str = "", keep_good: bool = False, strict: bool = True,
+    entities: Sequence[Mapping[str, Any]],
+    *,
+    source: str = "",
+    keep_good: bool = False,
+    strict: bool = True,
     newest_wins: bool = True,
 ) -> UpsertReport:
     """Create or merge a batch of entities: state, history and change feed in one transaction.
@@ -81,7 +108,9 @@ def upsert(
     ----------
     ETSI GS CIM 009 v1.8.1, 5.6.8 (batch entity create or update).
     """
-    return _upsert.upsert(entities, source=source, keep_good=keep_good, strict=strict, newest_wins=newest_wins)
+    return _upsert.upsert(
+        entities, source=source, keep_good=keep_good, strict=strict, newest_wins=newest_wins
+    )
 
 
 def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
@@ -95,8 +124,14 @@ def get(entity_id: str) -> dict[str, Any] | None:
 
 
 def query(
-    entity_type: str, *, where: Sequence[tuple[str, str, Any]] = (), within: Mapping[str, Any] | None = None,
-    near: tuple[float, float, float] | None = None, order_by: str | None = None, limit: int = 1_000, offset: int = 0,
+    entity_type: str,
+    *,
+    where: Sequence[tuple[str, str, Any]] = (),
+    within: Mapping[str, Any] | None = None,
+    near: tuple[float, float, float] | None = None,
+    order_by: str | None = None,
+    limit: int = 1_000,
+    offset: int = 0,
 ) -> list[dict[str, Any]]:
     """Entities of a type.
 
@@ -196,11 +231,18 @@ def newest_cursor() -> Cursor:
 
 
 def feed(
-    slug: str, *, name: str = "", kind: str = "", url: str = "", synthetic: bool = False, expected_every_s: int = 300
+    slug: str,
+    *,
+    name: str = "",
+    kind: str = "",
+    url: str = "",
+    synthetic: bool = False,
+    expected_every_s: int = 300,
 ) -> FeedHandle:
     """The feed of this slug, made or renamed as said; its handle counts messages (`FeedHandle.record`)."""
-    return _feeds.feed(slug, name=name or slug, kind=kind, url=url, synthetic=synthetic,
-                       expected_every_s=expected_every_s)
+    return _feeds.feed(
+        slug, name=name or slug, kind=kind, url=url, synthetic=synthetic, expected_every_s=expected_every_s
+    )
 
 
 def feed_statuses() -> list[FeedStatus]:
@@ -216,3 +258,26 @@ def feed_minutes(slug: str, *, since: datetime) -> list[FeedMinuteCount]:
 def feed_refusals(slug: str) -> list[FeedRefusalCount]:
     """Why rows of one feed were refused, the most frequent reason first."""
     return _feeds.refusals(slug)
+
+
+def take_entities(
+    entities: Iterable[tuple[int, Mapping[str, Any] | LineFault]],
+    *,
+    feed: FeedHandle,
+    source: str,
+    max_faults: int = 200,
+) -> Intake:
+    """Take a stream of numbered entities in batches of 1,000, keeping the good ones and counting the rest.
+
+    Parameters
+    ----------
+    entities : iterable of (line number, entity or fault)
+        As `adapters.ngsild_lines.read_lines` gives them, or any adapter's own.
+    feed : FeedHandle
+        Where messages are counted.
+    source : str
+        Who says so; written to the change feed.
+    max_faults : int
+        How many faults are kept in words; all are counted.
+    """
+    return _intake.take_entities(entities, feed=feed, source=source, max_faults=max_faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +44,35 @@ class UpsertReport:
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """A line that was not taken: its number in the file, the entity if known, the field, the reason, the remedy."""
+
+    line: int
+    entity_id: str | None
+    field: str
+    reason: str
+    remedy: str
+    code: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of a stream of entities: ``lines == taken + refused_total``."""
+
+    lines: int = 0
+    taken: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    faults: list[LineFault] = field(default_factory=list)
+
+    @property
+    def refused_total(self) -> int:
+        return sum(self.refused.values())
+
+
 class Cursor(NamedTuple):
     """A position in the change feed; its text form `tx-seq` is what browsers send as Last-Event-ID."""
 
@@ -78,7 +108,8 @@ class Observation(NamedTuple):
     deleted: bool = False
 
 
-class Hour(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hour:
     """Numbers of one attribute within one hour that starts at `start`."""
 
     start: datetime
@@ -117,7 +148,8 @@ class FeedMinuteCount(NamedTuple):
     refused: int
 
 
-class FeedRefusalCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FeedRefusalCount:
     """Why rows of a feed were refused: reason code, how many, when last, one example in words."""
 
     reason: str

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ class Topic:
                 if entry in self._waiting:
                     self._waiting.remove(entry)
 
-    async def follow(self, last: Cursor | None, *, beat_s: float) -> AsyncIterator[bytes]:
+    async def follow(self, last: Cursor | None, *, beat_s: float) -> AsyncGenerator[bytes, None]:
         """What one client is sent: a snapshot or the frames it missed, then frames as they come, beats in between."""
         place = self.place_of(last) if last is not None else None
         self.watchers += 1
@@ -162,8 +162,12 @@ class ChangeTail(threading.Thread):
     """
 
     def __init__(
-        self, url: str, *, start: Callable[[psycopg.Cursor[Any]], Cursor],
-        sink: Callable[[Sequence[Change], Cursor], None], pause_s: float = 0.2,
+        self,
+        url: str,
+        *,
+        start: Callable[[psycopg.Cursor[Any]], Cursor],
+        sink: Callable[[Sequence[Change], Cursor], None],
+        pause_s: float = 0.2,
     ) -> None:
         super().__init__(name="change-tail", daemon=True)
         self.url, self.start_reading, self.sink, self.pause_s = url, start, sink, pause_s

@@ -42,6 +42,8 @@ def person_of_cookie(header: str) -> Any:
     if session.get(BACKEND_SESSION_KEY) is None or session.get(SESSION_KEY) is None:
         return None
     user = get_user_model().objects.filter(pk=session[SESSION_KEY], is_active=True).first()
-    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    if user is None or not constant_time_compare(
+        session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+    ):
         return None
     return user

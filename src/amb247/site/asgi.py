@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import django
 import numpy as np
@@ -46,7 +46,7 @@ def find_areas(lon: Any, lat: Any) -> list[str]:
 
 def build_application() -> ASGIApp:
     stream = EventStream(visible_in_centre)
-    pages = WSGIMiddleware(WSGIHandler(), workers=PAGE_THREADS)
+    pages = cast("ASGIApp", WSGIMiddleware(cast("Any", WSGIHandler()), workers=PAGE_THREADS))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -83,8 +83,11 @@ async def ready(_request: Request) -> Response:
 
 
 async def figures(request: Request) -> Response:
-    if request.client is None or not metrics.may_read(request.client.host, request.headers.get("authorization")):
-        return PlainTextResponse("metrics are for this machine, or for the bearer of AMB_METRICS_TOKEN\n", 403)
+    if request.client is None or not metrics.may_read(
+        request.client.host, request.headers.get("authorization")
+    ):
+        return PlainTextResponse(
+            "metrics are for this machine, or for the bearer of AMB_METRICS_TOKEN\n", 403
+        )
     await sync_to_async(metrics.refresh, thread_sensitive=False)()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-

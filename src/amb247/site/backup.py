@@ -16,9 +16,9 @@ from pathlib import Path
 
 from amb247 import __version__
 from amb247.kernel.engine.binaries import find_binaries
-from amb247.site.cli import OK, REFUSED, complain, say
 from amb247.site.database import database
 from amb247.site.paths import data_directory
+from amb247.site.terminal import OK, REFUSED, complain, say
 
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
@@ -32,8 +32,12 @@ def run_backup(chosen: argparse.Namespace) -> int:
     with database() as engine, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         dump = Path(folder) / DUMP
         program = find_binaries().folder / "pg_dump"
-        done = subprocess.run([program, "--format=custom", "--file", dump, "--dbname", engine.url],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, "--format=custom", "--file", dump, "--dbname", engine.url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             complain("La base de datos no se pudo copiar.", done.stderr[-800:])
             return REFUSED
@@ -69,8 +73,19 @@ def run_restore(chosen: argparse.Namespace) -> int:
         with database() as engine:
             program = find_binaries().folder / "pg_restore"
             done = subprocess.run(
-                [program, "--exit-on-error", "--single-transaction", "--no-owner", "--dbname", engine.url,
-                 Path(folder) / DUMP], capture_output=True, text=True, check=False)
+                [
+                    program,
+                    "--exit-on-error",
+                    "--single-transaction",
+                    "--no-owner",
+                    "--dbname",
+                    engine.url,
+                    Path(folder) / DUMP,
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode:
                 complain("La base de datos no se pudo restaurar.", done.stderr[-800:])
                 return REFUSED
@@ -104,7 +119,7 @@ def unpack(archive_path: Path, folder: Path) -> list[str]:
 
 def _settle_feed() -> None:
     """Transaction numbers of another server mean nothing here: readers of the feed start anew."""
-    from django.db import connection  # noqa: PLC0415 - needs the set-up
+    from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE context_change")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amb247 import __version__
 from amb247.kernel.engine import EngineError
-
-OK, REFUSED, USAGE, BROKEN = 0, 1, 2, 70
+from amb247.site.terminal import BROKEN, OK, complain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,9 +67,11 @@ def _add_serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from amb247.site.importing import add_import_arguments, add_replay_arguments  # noqa: PLC0415 - slow imports
+    from amb247.site.importing import add_import_arguments, add_replay_arguments
 
-    add_import_arguments(commands.add_parser("import", help="toma archivos: dice qué entró, qué no y por qué"))
+    add_import_arguments(
+        commands.add_parser("import", help="toma archivos: dice qué entró, qué no y por qué")
+    )
     add_replay_arguments(commands.add_parser("replay", help="reproduce una grabación como si fuera en vivo"))
 
 
@@ -100,7 +100,9 @@ def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_development(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     test = commands.add_parser("test", help="todas las comprobaciones y pruebas")
-    test.add_argument("rest", nargs=argparse.REMAINDER, help="argumentos para pytest; con alguno, solo pytest")
+    test.add_argument(
+        "rest", nargs=argparse.REMAINDER, help="argumentos para pytest; con alguno, solo pytest"
+    )
     test.set_defaults(run=_lazy("testing", "run_test"))
     bench = commands.add_parser("bench", help="mediciones frente a los pares")
     bench.add_argument("name", help="ingest, live, gtfs, server …")
@@ -119,22 +121,13 @@ def _data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", help="directorio de datos")
 
 
-def _lazy(module: str, function: str):  # noqa: ANN202 - argparse calls it
+def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int | None]:
     """Import a command's module only when it runs: `amb --help` stays quick."""
 
     def run(chosen: argparse.Namespace) -> int | None:
-        from importlib import import_module  # noqa: PLC0415 - see above
+        from importlib import import_module
 
-        return getattr(import_module(f"amb247.site.{module}"), function)(chosen)
+        result: int | None = getattr(import_module(f"amb247.site.{module}"), function)(chosen)
+        return result
 
     return run
-
-
-def say(words: str) -> None:
-    print(f"· {words}", file=sys.stderr, flush=True)
-
-
-def complain(words: str, detail: str = "") -> None:
-    print(f"\n{words}", file=sys.stderr)
-    if detail:
-        print(detail, file=sys.stderr)

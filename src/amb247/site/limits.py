@@ -56,10 +56,16 @@ class LimitsMiddleware:
         finally:
             metrics.REQUESTS.labels(scope["method"], str(status)).inc()
             if not scope["path"].startswith(("/static/", "/health/")):
-                log.info("request", extra={
-                    "method": scope["method"], "path": scope["path"], "status": status, "request_id": request_id,
-                    "ms": round((time.perf_counter() - started) * 1000, 1),
-                })
+                log.info(
+                    "request",
+                    extra={
+                        "method": scope["method"],
+                        "path": scope["path"],
+                        "status": status,
+                        "request_id": request_id,
+                        "ms": round((time.perf_counter() - started) * 1000, 1),
+                    },
+                )
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])

@@ -10,15 +10,22 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from amb247.site.cli import OK, REFUSED, complain, say
+from amb247.site.terminal import OK, REFUSED, complain, say
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LOCALE = PACKAGE / "site" / "locale"
 LANGUAGES = ("en",)
 KEYWORDS = {
-    "_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None, "ngettext": (1, 2),
-    "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2),
+    "_": None,
+    "gettext": None,
+    "gettext_lazy": None,
+    "gettext_noop": None,
+    "ngettext": (1, 2),
+    "ngettext_lazy": (1, 2),
+    "pgettext": ((1, "c"), 2),
+    "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
 }
 
@@ -34,36 +41,29 @@ def run_messages(chosen: argparse.Namespace) -> int:
 
 def extract() -> dict[tuple[str | None, str], tuple[str | None, list[str]]]:
     """(context, singular) -> (plural, places) of every text for people."""
-    from babel.messages.extract import extract as babel_extract  # noqa: PLC0415 - a tool of development
+    from babel.messages.extract import extract as babel_extract
 
     found: dict[tuple[str | None, str], tuple[str | None, list[str]]] = {}
     for path, source in _sources():
-        for line, _function, text, _comments, context in (
-            (*item[:2], item[2], item[3], None) if len(item) == 4 else item
-            for item in _messages(babel_extract, source)
+        for line, text, _comments, context in babel_extract(
+            "python", io.BytesIO(source.encode()), keywords=KEYWORDS
         ):
             singular, plural = (text[0], text[1]) if isinstance(text, tuple) else (text, None)
             if not singular:
                 continue
-            known = found.setdefault((context, singular), (plural, []))
-            if known[0] is None and plural is not None:
-                known = found[context, singular] = (plural, known[1])
-            known[1].append(f"{path.relative_to(PACKAGE)}:{line}")
+            known_plural, places = found.get((context, singular), (None, []))
+            places.append(f"{path.relative_to(PACKAGE)}:{line}")
+            found[context, singular] = (known_plural or plural, places)
     return found
 
 
-def _messages(babel_extract, source: str) -> Iterator[tuple]:  # noqa: ANN001 - babel's own function
-    for line, text, comments, context in babel_extract("python", io.BytesIO(source.encode()), keywords=KEYWORDS):
-        yield line, "", text, comments, context
-
-
 def _sources() -> Iterator[tuple[Path, str]]:
-    import django  # noqa: PLC0415
-    from django.conf import settings  # noqa: PLC0415
+    import django
+    from django.conf import settings
 
     if not settings.configured:
         django.setup()
-    from django.utils.translation.template import templatize  # noqa: PLC0415 - reads settings
+    from django.utils.translation.template import templatize
 
     for path in sorted(PACKAGE.rglob("*.py")):
         if "migrations" not in path.parts:
@@ -75,30 +75,44 @@ def _sources() -> Iterator[tuple[Path, str]]:
 
 def update_catalogues(*, write: bool) -> list[str]:
     """Bring each catalogue to what the sources say; problems: new, gone, untranslated or wrongly filled texts."""
-    from babel.messages.catalog import Catalog  # noqa: PLC0415
-    from babel.messages.pofile import read_po, write_po  # noqa: PLC0415
+    from babel.messages.catalog import Catalog
+    from babel.messages.pofile import read_po, write_po
 
     texts = extract()
     problems = []
     for language in LANGUAGES:
         path = LOCALE / language / "LC_MESSAGES" / "django.po"
         old = read_po(path.open("rb"), locale=language) if path.exists() else Catalog(locale=language)
-        fresh = Catalog(locale=language, project="AMB 24/7", charset="utf-8", fuzzy=False,
-                        header_comment="# English catalogue of AMB 24/7.")
+        fresh = Catalog(
+            locale=language,
+            project="AMB 24/7",
+            charset="utf-8",
+            fuzzy=False,
+            header_comment="# English catalogue of AMB 24/7.",
+        )
         fresh.revision_date = fresh.creation_date = "2026-01-01 00:00+0000"
-        for (context, singular), (plural, _places) in sorted(texts.items(), key=lambda item: (item[0][1], item[0][0] or "")):
+        for (context, singular), (plural, _places) in sorted(
+            texts.items(), key=lambda item: (item[0][1], item[0][0] or "")
+        ):
             identifier = (singular, plural) if plural else singular
             known = old.get(identifier, context)
-            translated = known.string if known is not None else ("", "") if plural else ""
+            translated: Any = known.string if known is not None else ("", "") if plural else ""
             fresh.add(identifier, translated, context=context)
             if not (all(translated) if isinstance(translated, tuple) else translated):
                 problems.append(f"{language}: sin traducir: {singular!r}")
-            elif (wrong := _wrong_placeholders(singular, plural, translated)):
+            elif wrong := _wrong_placeholders(singular, plural, translated):
                 problems.append(f"{language}: {wrong}")
-        wanted = {(message.context, message.id if isinstance(message.id, str) else message.id[0])
-                  for message in fresh if message.id}
-        problems += [f"{language}: sobra: {message.id!r}" for message in old if message.id
-                     and (message.context, message.id if isinstance(message.id, str) else message.id[0]) not in wanted]
+        wanted = {
+            (message.context, message.id if isinstance(message.id, str) else message.id[0])
+            for message in fresh
+            if message.id
+        }
+        problems += [
+            f"{language}: sobra: {message.id!r}"
+            for message in old
+            if message.id
+            and (message.context, message.id if isinstance(message.id, str) else message.id[0]) not in wanted
+        ]
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
@@ -123,8 +137,8 @@ def compile_catalogues() -> None:
         target = path.with_suffix(".mo")
         if target.exists() and target.stat().st_mtime >= path.stat().st_mtime:
             continue
-        from babel.messages.mofile import write_mo  # noqa: PLC0415 - only where sources are
-        from babel.messages.pofile import read_po  # noqa: PLC0415
+        from babel.messages.mofile import write_mo
+        from babel.messages.pofile import read_po
 
         with path.open("rb") as source:
             catalogue = read_po(source)

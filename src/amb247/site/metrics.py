@@ -13,8 +13,12 @@ from amb247.centre.live import service
 from amb247.context import api as context
 
 REQUESTS = Counter("amb_http_requests_total", "Requests answered", ["method", "status"])
-SECONDS = Histogram("amb_http_request_seconds", "Time to the first byte of an answer", ["method"],
-                    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))
+SECONDS = Histogram(
+    "amb_http_request_seconds",
+    "Time to the first byte of an answer",
+    ["method"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 STREAMS = Gauge("amb_event_streams", "Open event streams")
 FRAMES = Gauge("amb_event_frames_encoded", "Frames encoded since start, all topics")
 LAG = Gauge("amb_live_picture_age_seconds", "Since the change feed was last read")

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from amb247.site import frontend_build
-from amb247.site.cli import BROKEN, OK, REFUSED, complain, say
 from amb247.site.messages import compile_catalogues
+from amb247.site.terminal import BROKEN, OK, REFUSED, complain, say
 
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 
@@ -35,7 +35,9 @@ def run_test(chosen: argparse.Namespace) -> int:
     failed = [name for name, command, folder in checks() if not passes(name, command, folder)]
     if run_pytest(["-n", "2", "--dist", "loadgroup"]):
         failed.append("pytest")
-    say(f"{'Todo pasa' if not failed else 'FALLA: ' + ', '.join(failed)} ({time.monotonic() - started:.0f} s)")
+    say(
+        f"{'Todo pasa' if not failed else 'FALLA: ' + ', '.join(failed)} ({time.monotonic() - started:.0f} s)"
+    )
     return REFUSED if failed else OK
 
 
@@ -59,8 +61,13 @@ def checks() -> list[tuple[str, list[str], Path]]:
 def passes(name: str, command: list[str], folder: Path) -> bool:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as data:
-        environment = frontend_build.environment() | {"AMB_DATA": data, "DJANGO_SETTINGS_MODULE": "amb247.site.settings"}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        environment = frontend_build.environment() | {
+            "AMB_DATA": data,
+            "DJANGO_SETTINGS_MODULE": "amb247.site.settings",
+        }
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     say(f"{'pasa ' if done.returncode == 0 else 'FALLA'} {name} ({time.monotonic() - started:.0f} s)")
     if done.returncode:
         print((done.stdout + done.stderr)[-6000:], file=sys.stderr)
@@ -69,18 +76,22 @@ def passes(name: str, command: list[str], folder: Path) -> bool:
 
 def run_pytest(arguments: list[str]) -> int:
     """The tests on a server and data directory of their own, gone afterwards."""
-    from amb247.kernel.engine import open_engine  # noqa: PLC0415 - opens a server
+    from amb247.kernel.engine import open_engine
 
     with tempfile.TemporaryDirectory(prefix="amb-test-") as folder:
         data = Path(folder)
         data.chmod(0o755)
         given = os.environ.get("AMB_DATABASE_URL")
         engine = None if given else open_engine(data)
-        environment = os.environ | {"AMB_DATABASE_URL": given or (engine.url if engine else ""), "AMB_DATA": folder,
-                                    "PYTHONPATH": str(checkout() / "tests")}
+        environment = os.environ | {
+            "AMB_DATABASE_URL": given or (engine.url if engine else ""),
+            "AMB_DATA": folder,
+            "PYTHONPATH": str(checkout() / "tests"),
+        }
         try:
-            return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=checkout(), env=environment,
-                                  check=False).returncode
+            return subprocess.run(
+                [sys.executable, "-m", "pytest", *arguments], cwd=checkout(), env=environment, check=False
+            ).returncode
         finally:
             if engine is not None:
                 engine.stop()
@@ -95,26 +106,37 @@ def ensure_browser() -> None:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)  # type: ignore[call-overload]
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], env=environment,
-                       **quiet)  # type: ignore[call-overload]
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
+            env=environment,
+            **quiet,
+        )  # type: ignore[call-overload]
     if browser() is None:
         complain("No hay Chromium: las pruebas de navegador se saltan. Debian: sudo apt install chromium")
 
 
 def browser() -> str | None:
     """Where Chromium is, or None."""
-    return next((path for path in (os.environ.get("AMB_CHROMIUM", ""), *BROWSERS) if path and Path(path).exists()), None)
+    return next(
+        (path for path in (os.environ.get("AMB_CHROMIUM", ""), *BROWSERS) if path and Path(path).exists()),
+        None,
+    )
 
 
 def run_bench(chosen: argparse.Namespace) -> int:
     """One benchmark; its module in benchmarks/ has `main(arguments) -> dict` of name -> figures."""
-    found = {path.stem: path for path in sorted(checkout().glob("benchmarks/*/*.py")) if not path.stem.startswith("_")}
+    found = {
+        path.stem: path
+        for path in sorted(checkout().glob("benchmarks/*/*.py"))
+        if not path.stem.startswith("_")
+    }
     path = found.get(chosen.name)
     if path is None:
         complain(f"No hay medición {chosen.name}. Hay: {', '.join(found)}.")
         return BROKEN
     spec = importlib.util.spec_from_file_location(f"bench_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -124,8 +146,10 @@ def run_bench(chosen: argparse.Namespace) -> int:
         return OK
     print(f"\n{'':<44}{'valor':>14} {'unidad':<14}{'par':<34}{'valor del par':>14}{'razón':>8}")
     for name, row in results.items():
-        print(f"{name:<44}{_figure(row['value']):>14} {row['unit']:<14}{row.get('peer') or '':<34}"
-              f"{_figure(row.get('peer_value')):>14}{_figure(row.get('ratio')):>8}")
+        print(
+            f"{name:<44}{_figure(row['value']):>14} {row['unit']:<14}{row.get('peer') or '':<34}"
+            f"{_figure(row.get('peer_value')):>14}{_figure(row.get('ratio')):>8}"
+        )
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
@@ -12,14 +13,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
 from amb247.site import frontend_build, messages
-from amb247.site.cli import BROKEN, OK, complain, say
 from amb247.site.database import database, migrate
 from amb247.site.paths import data_directory
+from amb247.site.terminal import BROKEN, OK, complain, say
 
 GRACE_S = 2  # an open event stream would otherwise keep the server from stopping
 STARTED = time.monotonic()
@@ -38,7 +40,7 @@ def run_up(chosen: argparse.Namespace) -> int:
             say(f"Base de datos lista ({count} migraciones).")
         demo = not chosen.no_demo
         if demo:
-            from amb247.site.demo.install import ensure_demo_city  # noqa: PLC0415 - needs the database
+            from amb247.site.demo.install import ensure_demo_city
 
             ensure_demo_city(seed=chosen.seed, scale=chosen.scale, say=say)
         worker = _start_worker(demo=demo)
@@ -72,41 +74,49 @@ def _is_free(host: str, port: int) -> bool:
             probe.bind((host, port))
         except OSError as problem:
             if problem.errno == errno.EADDRINUSE:
-                complain(f"El puerto {port} está ocupado: cierre el otro programa o use «./amb up --port {port + 1}».",
-                         f"Port {port} is in use.")
+                complain(
+                    f"El puerto {port} está ocupado: cierre el otro programa o use «./amb up --port {port + 1}».",
+                    f"Port {port} is in use.",
+                )
             else:
                 complain(f"No se puede escuchar en {host}:{port}: {problem.strerror}.")
             return False
     return True
 
 
-def _serve(host: str, port: int, when_ready) -> int:  # noqa: ANN001 - a plain callable
+def _serve(host: str, port: int, when_ready: Callable[[], None]) -> int:
     """Serve until a signal comes; Ctrl-C is a normal end."""
     config = uvicorn.Config(
-        "amb247.site.asgi:build_application", factory=True, host=host, port=port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=GRACE_S, server_header=False, proxy_headers=True,
-        forwarded_allow_ips=os.environ.get("AMB_PROXY_IPS", "127.0.0.1"), h11_max_incomplete_event_size=65_536,
+        "amb247.site.asgi:build_application",
+        factory=True,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=os.environ.get("AMB_PROXY_IPS", "127.0.0.1"),
+        h11_max_incomplete_event_size=65_536,
     )
     server = uvicorn.Server(config)
 
     async def run() -> None:
         serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells by a flag only
             await asyncio.sleep(0.02)
         await _wait_for_picture(serving)
         if not serving.done():
             await asyncio.to_thread(when_ready)  # it asks the database
         await serving
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
-    except KeyboardInterrupt:
-        pass
     return OK if server.started else BROKEN
 
 
 async def _wait_for_picture(serving: asyncio.Task[None]) -> None:
-    from amb247.centre.live import service  # noqa: PLC0415 - needs the database
+    from amb247.centre.live import service
 
     for _ in range(1_200):
         live = service.current()
@@ -119,7 +129,7 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
     address = f"http://{'localhost' if host in {'127.0.0.1', '::1'} else host}:{port}/"
     print(f"\n  AMB 24/7 está en {address}   (listo en {time.monotonic() - STARTED:.1f} s)", flush=True)
     if demo:
-        from amb247.site.demo.install import demo_accounts  # noqa: PLC0415 - needs the database
+        from amb247.site.demo.install import demo_accounts
 
         print("  Ciudad sintética de demostración. Cuentas:")
         for account in demo_accounts():
@@ -129,7 +139,9 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
 
 def _start_worker(*, demo: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "amb247", "worker", *(["--demo"] if demo else [])]
-    return subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL
+    )
 
 
 def _stop_worker(worker: subprocess.Popen[bytes]) -> None:

@@ -8,8 +8,8 @@ import signal
 import threading
 from types import FrameType
 
-from amb247.site.cli import OK
 from amb247.site.database import database
+from amb247.site.terminal import OK
 
 log = logging.getLogger("amb247.worker")
 
@@ -23,7 +23,7 @@ def run_worker(chosen: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with database():
-        from amb247.site.background import background_threads  # noqa: PLC0415 - needs the set-up
+        from amb247.site.background import background_threads
 
         threads = background_threads(stopping, demo=chosen.demo)
         for thread in threads:

@@ -1,3 +1,6 @@
+import csv
+import io
+import zipfile
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 
@@ -102,10 +105,6 @@ def test_positions_lie_on_the_shape(full):
 
 def test_message_follows_the_rules_of_frequency_based_trips(full, tmp_path):
     feed = write_gtfs(full, tmp_path / "demo.zip")
-    import csv
-    import io
-    import zipfile
-
     with zipfile.ZipFile(feed.path) as archive:
         tables = {
             name: list(csv.DictReader(io.StringIO(archive.read(f"{name}.txt").decode())))
@@ -245,6 +244,15 @@ def test_steps_add_up_to_the_state_of_the_moment(small):
     fresh = merged(all_things(small, start + timedelta(minutes=59)))
 
     assert told(held) == told(fresh)
+
+
+def test_a_step_names_each_thing_once(full):
+    simulation = Simulation(full, since=NIGHT)
+    for minute in range(7, 60, 7):
+        identifiers = [
+            e["id"] for e in simulation.step(NIGHT + timedelta(minutes=minute), vehicles=False).entities
+        ]
+        assert len(set(identifiers)) == len(identifiers)
 
 
 def test_restart_tells_all_that_changed_meanwhile(small):

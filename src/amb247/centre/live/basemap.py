@@ -45,10 +45,16 @@ def _areas() -> list[dict[str, Any]]:
             properties = {"kind": level, "name": shape.area.name, "code": shape.area.code}
             features.append(_feature(dict(shape.geometry), properties))
             if level != "neighbourhood" and shape.area.centroid:
-                features.append(_feature(
-                    {"type": "Point", "coordinates": list(shape.area.centroid)},
-                    {"kind": "place", "name": shape.area.name, "rank": 1 if level == "municipality" else 2},
-                ))
+                features.append(
+                    _feature(
+                        {"type": "Point", "coordinates": list(shape.area.centroid)},
+                        {
+                            "kind": "place",
+                            "name": shape.area.name,
+                            "rank": 1 if level == "municipality" else 2,
+                        },
+                    )
+                )
     return features
 
 
@@ -67,9 +73,16 @@ def _streets() -> list[dict[str, Any]]:
 
 def _routes() -> list[dict[str, Any]]:
     return [
-        _feature(entity["path"]["value"], {
-            "kind": "route", "shortName": _value(entity, "shortName") or "", "color": _value(entity, "routeColor") or ""})
-        for entity in context.stream(["GtfsRoute"]) if isinstance(entity.get("path"), dict)
+        _feature(
+            entity["path"]["value"],
+            {
+                "kind": "route",
+                "shortName": _value(entity, "shortName") or "",
+                "color": _value(entity, "routeColor") or "",
+            },
+        )
+        for entity in context.stream(["GtfsRoute"])
+        if isinstance(entity.get("path"), dict)
     ]
 
 
@@ -80,7 +93,8 @@ def _value(entity: dict[str, Any], name: str) -> Any:
 
 def _feature(geometry: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
     return {
-        "type": "Feature", "properties": properties,
+        "type": "Feature",
+        "properties": properties,
         "geometry": {"type": geometry["type"], "coordinates": _rounded(geometry["coordinates"])},
     }
 

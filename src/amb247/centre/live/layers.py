@@ -40,6 +40,8 @@ class LayerSpec:
         Parts -> short text; what the map needs besides (bearing, power).
     stale_after_s : float or None
         Age of the last position after which a thing counts as stale.
+    forget_after_s : float or None
+        Age after which it is no longer shown: a bus that went home is not a bus without signal.
     """
 
     key: str
@@ -50,6 +52,7 @@ class LayerSpec:
     label: Callable[[Parts], str]
     extra: Callable[[Parts], Any]
     stale_after_s: float | None = None
+    forget_after_s: float | None = None
 
 
 def _streetlight(parts: Parts) -> int:
@@ -72,25 +75,50 @@ def _named(parts: Parts) -> str:
 
 LAYERS = (
     LayerSpec(
-        "vehicle", "Vehicle", _("Buses"), ("serviceStatus", "bearing", "routeShortName", "name", "speed"), _vehicle,
-        lambda p: str(p.get("routeShortName") or p.get("name") or ""), lambda p: round(p.get("bearing") or 0),
+        "vehicle",
+        "Vehicle",
+        _("Buses"),
+        ("serviceStatus", "bearing", "routeShortName", "name", "speed"),
+        _vehicle,
+        lambda p: str(p.get("routeShortName") or p.get("name") or ""),
+        lambda p: round(p.get("bearing") or 0),
         stale_after_s=120.0,
+        forget_after_s=1_200.0,
     ),
     LayerSpec(
-        "streetlight", "Streetlight", _("Luminarias"), ("status", "communicationState", "powerState", "circuit"),
-        _streetlight, lambda p: str(p.get("circuit") or ""), lambda p: 0 if p.get("powerState") == "off" else 1,
+        "streetlight",
+        "Streetlight",
+        _("Luminarias"),
+        ("status", "communicationState", "powerState", "circuit"),
+        _streetlight,
+        lambda p: str(p.get("circuit") or ""),
+        lambda p: 0 if p.get("powerState") == "off" else 1,
     ),
     LayerSpec(
-        "accesspoint", "AccessPoint", _("Zonas WiFi"), ("apState", "name", "clientsConnected"),
-        lambda p: FAULT if p.get("apState") == "down" else OK, _named, lambda p: p.get("clientsConnected"),
+        "accesspoint",
+        "AccessPoint",
+        _("Zonas WiFi"),
+        ("apState", "name", "clientsConnected"),
+        lambda p: FAULT if p.get("apState") == "down" else OK,
+        _named,
+        lambda p: p.get("clientsConnected"),
     ),
     LayerSpec(
-        "camera", "Camera", _("Cámaras"), ("on", "cameraName", "name"),
-        lambda p: FAULT if p.get("on") is False else OK, lambda p: str(p.get("cameraName") or p.get("name") or ""),
+        "camera",
+        "Camera",
+        _("Cámaras"),
+        ("on", "cameraName", "name"),
+        lambda p: FAULT if p.get("on") is False else OK,
+        lambda p: str(p.get("cameraName") or p.get("name") or ""),
         lambda _p: None,
     ),
     LayerSpec(
-        "station", "AirQualityObserved", _("Estaciones ambientales"), ("name", "pm25"), _none, _named,
+        "station",
+        "AirQualityObserved",
+        _("Estaciones ambientales"),
+        ("name", "pm25"),
+        _none,
+        _named,
         lambda p: p.get("pm25"),
     ),
     LayerSpec("stop", "PublicTransportStop", _("Paraderos"), ("name",), _none, _named, lambda _p: None),
@@ -100,6 +128,9 @@ BY_TYPE = {layer.entity_type: layer for layer in LAYERS}
 ALERT = "Alert"
 SEVERITIES = ("critical", "high", "medium", "low", "informational")
 SEVERITY_NAMES = {
-    "critical": _("Crítica"), "high": _("Alta"), "medium": _("Media"), "low": _("Baja"),
+    "critical": _("Crítica"),
+    "high": _("Alta"),
+    "medium": _("Media"),
+    "low": _("Baja"),
     "informational": _("Informativa"),
 }

@@ -117,7 +117,9 @@ def _earlier(at: Mapping[str, Any]) -> dict[int, str]:
 def _states_then(
     layer: Layer, mask: npt.NDArray[np.bool_], earlier: Mapping[int, str]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    states = np.array([STATES.index(earlier.get(key, "ok")) for key in layer.key[: layer.size].tolist()], np.uint8)
+    states = np.array(
+        [STATES.index(earlier.get(key, "ok")) for key in layer.key[: layer.size].tolist()], np.uint8
+    )
     if layer.spec.key == "vehicle":
         mask = mask & np.array([key in earlier for key in layer.key[: layer.size].tolist()], np.bool_)
     return states, mask
@@ -130,9 +132,13 @@ def _row(picture: Picture, layer: Layer, row: int, names: list[str] | None) -> T
     label = layer.labels[row]
     code = identifier.rsplit(":", 1)[-1]
     return ThingRow(
-        id=identifier, layer=layer.spec.key, layer_name=str(layer.spec.name),
+        id=identifier,
+        layer=layer.spec.key,
+        layer_name=str(layer.spec.name),
         state=names[row] if names is not None else STATES[layer.state[row]],
         name=f"{code} · {label}" if label and label != code else code,
         area=picture.area_names[area] if area >= 0 else "",
-        seen=datetime.fromtimestamp(seen, UTC) if seen else None, lon=float(layer.lon[row]), lat=float(layer.lat[row]),
+        seen=datetime.fromtimestamp(seen, UTC) if seen else None,
+        lon=float(layer.lon[row]),
+        lat=float(layer.lat[row]),
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from amb247.centre.live.layers import BY_KEY, OK, SEVERITIES, STALE, STATES
-from amb247.centre.live.picture import Picture, key_of, short
+from amb247.centre.live.picture import Picture, is_inside, key_of, short
 from amb247.context import api as context
 
 WINDOW = timedelta(minutes=5)
@@ -24,8 +24,12 @@ def city_at(picture: Picture, moment: datetime, visible: frozenset[str] | None) 
     alerts = _alerts_at(picture, moment)
     counts["alert"] = {name: sum(alert["severity"] == name for alert in alerts) for name in SEVERITIES}
     return {
-        "t": int(moment.timestamp() * 1000), "cursor": "", "vehicles": vehicles, "abnormal": abnormal,
-        "alerts": alerts, "counts": counts,
+        "t": int(moment.timestamp() * 1000),
+        "cursor": "",
+        "vehicles": vehicles,
+        "abnormal": abnormal,
+        "alerts": alerts,
+        "counts": counts,
     }
 
 
@@ -34,20 +38,29 @@ def _vehicles_at(picture: Picture, moment: datetime, visible: frozenset[str] | N
     bearings = context.last_before("Vehicle", "bearing", moment, window=WINDOW)
     stale_after = BY_KEY["vehicle"].stale_after_s or 0.0
     rows = []
+    shown = {key: seen for key, seen in positions.items() if seen.value["type"] == "Point"}
+    places = [seen.value["coordinates"][:2] for seen in shown.values()]
+    codes = picture.codes_of(places) if visible is not None else [""] * len(places)
     with picture.lock:
         layer = picture.layers["vehicle"]
-        allowed = picture.mask(layer, visible)
-        for entity_id, seen in positions.items():
+        for (entity_id, seen), code in zip(shown.items(), codes, strict=True):
             row = layer.row_of.get(entity_id)
-            if row is None or not allowed[row] or seen.value["type"] != "Point":
+            if row is None or (visible is not None and not is_inside(code, visible)):
                 continue
             lon, lat = seen.value["coordinates"][:2]
             old = (moment - seen.at).total_seconds() > stale_after
             bearing = bearings.get(entity_id)
-            rows.append([
-                key_of(entity_id), short(entity_id), round(lon, 6), round(lat, 6), STATES[STALE if old else OK],
-                round(bearing.value) if bearing else 0, layer.labels[row],
-            ])
+            rows.append(
+                [
+                    key_of(entity_id),
+                    short(entity_id),
+                    round(lon, 6),
+                    round(lat, 6),
+                    STATES[STALE if old else OK],
+                    round(bearing.value) if bearing else 0,
+                    layer.labels[row],
+                ]
+            )
     return rows
 
 
@@ -71,8 +84,9 @@ def _states_at(
                 row = layer.row_of.get(entity_id)
                 if row is not None:
                     known = {name: value for name, value in parts.items() if value is not None}
-                    states[row] = layer.spec.state({**layer.parts[row], **dict.fromkeys(parts), **known}
-                                                   if known else {})
+                    states[row] = layer.spec.state(
+                        {**layer.parts[row], **dict.fromkeys(parts), **known} if known else {}
+                    )
             allowed = picture.mask(layer, visible)
             counts[key] = _count_states([STATES[state] for state in states[allowed].tolist()])
             for row in ((states != OK) & allowed).nonzero()[0].tolist():
@@ -109,5 +123,3 @@ def _time(instance: Any) -> datetime | None:
 
 def _count_states(states: list[str]) -> dict[str, int]:
     return {name: states.count(name) for name in STATES}
-
-

@@ -87,6 +87,7 @@ class Layer:
         if row is None:
             return
         self.alive[row] = False
+        self.seen[row] = 0.0
         self.touched.discard(row)
         self.unplaced.discard(row)
         self.gone.add(int(self.key[row]))
@@ -96,6 +97,9 @@ class Layer:
         """Apply changed attributes of one thing."""
         row = self.row_of.get(entity_id)
         location = attributes.get("location")
+        if row is not None and not self.alive[row] and location is not None:
+            self.alive[row] = True  # it speaks again
+            self.gone.discard(int(self.key[row]))
         if row is None:
             if location is None:
                 return  # a thing that is nowhere cannot be shown
@@ -112,17 +116,29 @@ class Layer:
             self.state[row] = state
         self.power[row] = 1 if parts.get("powerState") != "off" else 0
         self.labels[row] = self.spec.label(parts)
-        self.touched.add(row)
+        if self.alive[row]:
+            self.touched.add(row)
 
     def age(self, now: float) -> None:
         """Mark as stale what has been silent for too long."""
         limit = self.spec.stale_after_s
         if limit is None:
             return
-        silent = self.alive[: self.size] & (self.state[: self.size] == OK) & (self.seen[: self.size] < now - limit)
+        silent = (
+            self.alive[: self.size] & (self.state[: self.size] == OK) & (self.seen[: self.size] < now - limit)
+        )
         for row in np.flatnonzero(silent):
             self.state[row] = STALE
             self.touched.add(int(row))
+        if self.spec.forget_after_s is not None:
+            self._put_away(now - self.spec.forget_after_s)
+
+    def _put_away(self, before: float) -> None:
+        """Take out of the picture what has been silent since before a time; it comes back with its next position."""
+        for row in np.flatnonzero(self.alive[: self.size] & (self.seen[: self.size] < before)).tolist():
+            self.alive[row] = False
+            self.touched.discard(row)
+            self.gone.add(int(self.key[row]))
 
     def counts(self, rows: npt.NDArray[np.bool_] | None = None) -> dict[str, int]:
         chosen = self.alive[: self.size] if rows is None else self.alive[: self.size] & rows
@@ -132,8 +148,13 @@ class Layer:
     def row(self, row: int) -> list[Any]:
         """``[key, id, lon, lat, state, extra, label]`` as the front end takes it."""
         return [
-            int(self.key[row]), short(self.ids[row]), round(float(self.lon[row]), 6), round(float(self.lat[row]), 6),
-            STATES[self.state[row]], self.spec.extra(self.parts[row]), self.labels[row],
+            int(self.key[row]),
+            short(self.ids[row]),
+            round(float(self.lon[row]), 6),
+            round(float(self.lat[row]), 6),
+            STATES[self.state[row]],
+            self.spec.extra(self.parts[row]),
+            self.labels[row],
         ]
 
     def _place(self, row: int, location: dict[str, Any]) -> None:
@@ -150,8 +171,11 @@ class Layer:
     def _grow(self) -> None:
         for name in ("key", "lon", "lat", "state", "seen", "power", "alive", "area"):
             column = getattr(self, name)
-            fresh = np.full(len(column) * 2, NOWHERE, np.int32) if name == "area" else np.zeros(
-                len(column) * 2, column.dtype)
+            fresh = (
+                np.full(len(column) * 2, NOWHERE, np.int32)
+                if name == "area"
+                else np.zeros(len(column) * 2, column.dtype)
+            )
             fresh[: len(column)] = column
             setattr(self, name, fresh)
 
@@ -172,9 +196,14 @@ class FrameContent:
 class Picture:
     """All layers and the active alerts. Written by the tail's thread, read by any."""
 
-    def __init__(self, find_areas: AreaFinder | None = None) -> None:
+    def __init__(
+        self,
+        find_areas: AreaFinder | None = None,
+        read_entity: Callable[[str], dict[str, Any] | None] | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self.find_areas = find_areas
+        self.read_entity = read_entity
         self.area_names: list[str] = []
         self._area_index: dict[str, int] = {}
         self.cursor = Cursor(0, 0)
@@ -196,6 +225,8 @@ class Picture:
             for entity in entities:
                 types = entity["type"] if isinstance(entity["type"], list) else [entity["type"]]
                 self._take(entity["id"], types, entity)
+            for layer in self.layers.values():
+                layer.age(time.time())
             self._place_all()
             self._forget_touched()
             self.cursor = cursor
@@ -218,7 +249,9 @@ class Picture:
 
     def has_news(self) -> bool:
         with self.lock:
-            return bool(self.changed_alerts) or any(layer.touched or layer.gone for layer in self.layers.values())
+            return bool(self.changed_alerts) or any(
+                layer.touched or layer.gone for layer in self.layers.values()
+            )
 
     def take_news(self, areas: Sequence[frozenset[str] | None]) -> dict[frozenset[str] | None, FrameContent]:
         """What changed since the last call, for each set of areas (None is the whole city), and forget it."""
@@ -256,7 +289,11 @@ class Picture:
         """Active alerts, worst and newest first."""
         with self.lock:
             rank = {name: number for number, name in enumerate(SEVERITIES)}
-            chosen = [alert for alert in self.alerts.values() if visible is None or is_inside(alert["area"], visible)]
+            chosen = [
+                alert
+                for alert in self.alerts.values()
+                if visible is None or is_inside(alert["area"], visible)
+            ]
             chosen.sort(key=lambda alert: alert["issued"], reverse=True)
             return sorted(chosen, key=lambda alert: rank.get(alert["severity"], 9))
 
@@ -313,7 +350,11 @@ class Picture:
         return self._describe(entity["id"], entity, None)
 
     def _take_alert(self, entity_id: str, attributes: dict[str, Any]) -> None:
-        alert = self._describe(entity_id, attributes, self.alerts.get(entity_id))
+        known = self.alerts.get(entity_id)
+        if known is None and "severity" not in attributes:
+            # A change of an alert that was over when this picture was loaded: the change alone does not describe it.
+            attributes = (self.read_entity(entity_id) if self.read_entity is not None else None) or attributes
+        alert = self._describe(entity_id, attributes, known)
         if alert["status"] == "active":
             self.alerts[entity_id] = alert
         else:
@@ -324,8 +365,18 @@ class Picture:
         self, entity_id: str, attributes: dict[str, Any], known: dict[str, Any] | None
     ) -> dict[str, Any]:
         known = known or {
-            "id": short(entity_id), "severity": "informational", "category": "", "subCategory": "", "description": "",
-            "status": "active", "issued": "", "lon": None, "lat": None, "source": None, "affected": None, "area": "",
+            "id": short(entity_id),
+            "severity": "informational",
+            "category": "",
+            "subCategory": "",
+            "description": "",
+            "status": "active",
+            "issued": "",
+            "lon": None,
+            "lat": None,
+            "source": None,
+            "affected": None,
+            "area": "",
         }
         alert = dict(known)
         for name in ("severity", "category", "subCategory", "description", "status", "affected"):
@@ -344,10 +395,15 @@ class Picture:
             alert["area"] = self._area_of_point(alert["lon"], alert["lat"])
         return alert
 
+    def codes_of(self, places: Sequence[Sequence[float]]) -> Sequence[str]:
+        """Area code of each (lon, lat); empty outside the territory."""
+        if self.find_areas is None or not len(places):
+            return [""] * len(places)
+        columns = np.asarray(places, float)
+        return self.find_areas(columns[:, 0], columns[:, 1])
+
     def _area_of_point(self, lon: float, lat: float) -> str:
-        if self.find_areas is None:
-            return ""
-        return self.find_areas(np.array([lon], float), np.array([lat], float))[0]
+        return self.codes_of([[lon, lat]])[0]
 
     def _place_all(self) -> None:
         """Find the area of everything that moved or is new."""

@@ -12,7 +12,7 @@ import psycopg
 
 from amb247.centre.live.layers import ALERT, LAYERS
 from amb247.centre.live.picture import AreaFinder, FrameContent, Picture
-from amb247.context.api import stream
+from amb247.context.api import get, stream
 from amb247.context.data import Change, Cursor
 from amb247.context.live import ChangeTail, Topic, event, newest_position
 
@@ -24,7 +24,7 @@ class LiveCity:
     """Tail, picture and topics. A topic is what people with the same municipalities see; None sees all."""
 
     def __init__(self, url: str, find_areas: AreaFinder | None) -> None:
-        self.picture = Picture(find_areas)
+        self.picture = Picture(find_areas, get)
         self.topics: dict[Areas, Topic] = {}
         self.encoded = 0
         self._lock = threading.Lock()
@@ -83,14 +83,21 @@ class LiveCity:
             topics = dict(self.topics)
         for visible, news in self.picture.take_news(list(topics)).items():
             self.encoded += 1
-            topics[visible].publish(cursor, event("frame", encode_frame(news, self.picture.tiles_version), cursor))
+            topics[visible].publish(
+                cursor, event("frame", encode_frame(news, self.picture.tiles_version), cursor)
+            )
 
 
 def encode_frame(news: FrameContent, tiles_version: int) -> bytes:
     """The data of a `frame` event."""
     frame: dict[str, Any] = {
-        "t": int(time.time() * 1000), "at": int(news.newest * 1000), "vehicles": news.vehicles, "gone": news.gone,
-        "things": news.things, "alerts": news.alerts, "counts": news.counts,
+        "t": int(time.time() * 1000),
+        "at": int(news.newest * 1000),
+        "vehicles": news.vehicles,
+        "gone": news.gone,
+        "things": news.things,
+        "alerts": news.alerts,
+        "counts": news.counts,
     }
     if news.reload_tiles:
         frame["tiles"] = f"v{tiles_version}"

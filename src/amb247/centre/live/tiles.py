@@ -63,7 +63,9 @@ def streetlight_tile(
         inside = (px >= -BUFFER) & (px < EXTENT + BUFFER) & (py >= -BUFFER) & (py < EXTENT + BUFFER)
         inside &= layer.key[rows] % KEEP_ONE_OF.get(z, 1) == 0
         keys, power = layer.key[rows[inside]], layer.power[rows[inside]]
-    tile = encode_points("streetlights", keys, np.rint(px[inside]).astype(int), np.rint(py[inside]).astype(int), power)
+    tile = encode_points(
+        "streetlights", keys, np.rint(px[inside]).astype(int), np.rint(py[inside]).astype(int), power
+    )
     if cache_key is not None:
         with _cache_lock:
             _cache[cache_key] = tile
@@ -81,7 +83,10 @@ def _project(
 
 
 def encode_points(
-    name: str, keys: npt.NDArray[np.int64], px: npt.NDArray[np.int_], py: npt.NDArray[np.int_],
+    name: str,
+    keys: npt.NDArray[np.int64],
+    px: npt.NDArray[np.int_],
+    py: npt.NDArray[np.int_],
     power: npt.NDArray[np.uint8],
 ) -> bytes:
     """A tile of one layer of points with the boolean-like property `p`; empty bytes for no point."""
@@ -91,8 +96,16 @@ def encode_points(
     tags = (_field(2, 2) + b"\x02" + b"\x00\x00", _field(2, 2) + b"\x02" + b"\x00\x01")
     for key, column, line, lit in zip(keys.tolist(), px.tolist(), py.tolist(), power.tolist(), strict=True):
         geometry = b"\x09" + _varint((column << 1) ^ (column >> 63)) + _varint((line << 1) ^ (line >> 63))
-        feature = (_field(1, 0) + _varint(key) + tags[lit] + _field(3, 0) + b"\x01"
-                   + _field(4, 2) + _varint(len(geometry)) + geometry)
+        feature = (
+            _field(1, 0)
+            + _varint(key)
+            + tags[lit]
+            + _field(3, 0)
+            + b"\x01"
+            + _field(4, 2)
+            + _varint(len(geometry))
+            + geometry
+        )
         body += _field(2, 2) + _varint(len(feature)) + feature
     body += _text(3, "p")
     for value in (0, 1):

@@ -33,21 +33,33 @@ def describe_thing(thing_id: str, picture: Picture, visible: Visible) -> dict[st
     area = territory.area_of(lon, lat) if lon is not None and lat is not None else None
     if visible is not None and not (area and is_inside(area.code, visible)):
         return None
-    attributes = [_attribute(name, instance) for name, instance in entity.items()
-                  if name not in HIDDEN and isinstance(instance, dict) and instance.get("type") == "Property"]
+    attributes = [
+        _attribute(name, instance)
+        for name, instance in entity.items()
+        if name not in HIDDEN and isinstance(instance, dict) and instance.get("type") == "Property"
+    ]
     times = [row["at"] for row in attributes if row["at"]]
     location = entity.get("location")
     if isinstance(location, dict) and location.get("observedAt"):
         times.append(datetime.fromisoformat(location["observedAt"]))
     spec = BY_TYPE.get(type_name)
     return {
-        "id": thing_id, "name": _name(entity, thing_id), "type_label": str(TYPES.get(type_name, type_name)),
-        "layer": spec.key if spec else "alert" if type_name == "Alert" else "", "state": _state(entity, type_name, picture),
-        "address": _address(area), "lon": lon, "lat": lat,
-        "synthetic": bool(_plain(entity.get("synthetic"))), "observed": max(times, default=None),
-        "attributes": attributes, "series": _drawable(entity, thing_id), "relations": _relations(entity),
+        "id": thing_id,
+        "name": _name(entity, thing_id),
+        "type_label": str(TYPES.get(type_name, type_name)),
+        "layer": spec.key if spec else "alert" if type_name == "Alert" else "",
+        "state": _state(entity, type_name, picture),
+        "address": _address(area),
+        "lon": lon,
+        "lat": lat,
+        "synthetic": bool(_plain(entity.get("synthetic"))),
+        "observed": max(times, default=None),
+        "attributes": attributes,
+        "series": _drawable(entity, thing_id),
+        "relations": _relations(entity),
         "alerts": [_alert(alert) for alert in picture.visible_alerts(visible) if alert["source"] == thing_id],
-        "raw_url": f"/centro/cosa/{thing_id}/entidad.json", "entity": entity,
+        "raw_url": f"/centro/cosa/{thing_id}/entidad.json",
+        "entity": entity,
     }
 
 
@@ -62,19 +74,26 @@ def series_of(
     start = now - timedelta(hours=hours)
     entity_id = PREFIX + thing_id
     if hours <= RAW_HOURS:
-        points = [(seen.at.timestamp(), _numeric(seen.value))
-                  for seen in context.history(entity_id, attribute, start, now + timedelta(minutes=5), limit=5_000)]
+        points = [
+            (seen.at.timestamp(), _numeric(seen.value))
+            for seen in context.history(entity_id, attribute, start, now + timedelta(minutes=5), limit=5_000)
+        ]
     else:
-        points = [(hour.start.timestamp(), hour.mean) for hour in context.hourly(entity_id, attribute, start, now)]
+        points = [
+            (hour.start.timestamp(), hour.mean) for hour in context.hourly(entity_id, attribute, start, now)
+        ]
     instance = thing["entity"][attribute]
     return {
-        "label": str(ATTRIBUTES.get(attribute, attribute)), "unit": str(UNITS.get(instance.get("unitCode", ""), "")),
+        "label": str(ATTRIBUTES.get(attribute, attribute)),
+        "unit": str(UNITS.get(instance.get("unitCode", ""), "")),
         "t": [int(at) for at, value in points if value is not None],
         "v": [value for _at, value in points if value is not None],
     }
 
 
-def alert_rows(picture: Picture, visible: Visible, alerts: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+def alert_rows(
+    picture: Picture, visible: Visible, alerts: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
     """Alerts as the list shows them."""
     return [_alert(alert) for alert in (picture.visible_alerts(visible) if alerts is None else alerts)]
 
@@ -84,18 +103,23 @@ def _alert(alert: dict[str, Any]) -> dict[str, Any]:
         issued: datetime | None = datetime.fromisoformat(alert["issued"])
     except ValueError:
         issued = None
-    return alert | {"issued": issued, "category_label": str(CATEGORIES.get(alert["category"], alert["category"])),
-                    "source": alert["source"] or ""}
+    return alert | {
+        "issued": issued,
+        "category_label": str(CATEGORIES.get(alert["category"], alert["category"])),
+        "source": alert["source"] or "",
+    }
 
 
 def _attribute(name: str, instance: dict[str, Any]) -> dict[str, Any]:
     observed = instance.get("observedAt") or instance.get("modifiedAt")
     return {
-        "label": str(ATTRIBUTES.get(name, name)), "value": in_words(instance.get("value")),
+        "label": str(ATTRIBUTES.get(name, name)),
+        "value": in_words(instance.get("value")),
         "unit": str(UNITS.get(instance.get("unitCode", ""), "")),
         "at": datetime.fromisoformat(observed) if observed else None,
-        "source": str(instance.get("providedBy", {}).get("object", "")) if isinstance(
-            instance.get("providedBy"), dict) else "",
+        "source": str(instance.get("providedBy", {}).get("object", ""))
+        if isinstance(instance.get("providedBy"), dict)
+        else "",
     }
 
 
@@ -119,10 +143,14 @@ def in_words(value: Any) -> str:
 
 def _drawable(entity: dict[str, Any], thing_id: str) -> list[dict[str, str]]:
     return [
-        {"url": f"/centro/cosa/{thing_id}/serie.json?atributo={name}&horas=24",
-         "label": str(ATTRIBUTES.get(name, name))}
+        {
+            "url": f"/centro/cosa/{thing_id}/serie.json?atributo={name}&horas=24",
+            "label": str(ATTRIBUTES.get(name, name)),
+        }
         for name, instance in entity.items()
-        if isinstance(instance, dict) and "observedAt" in instance and name not in {"bearing", "currentStopSequence"}
+        if isinstance(instance, dict)
+        and "observedAt" in instance
+        and name not in {"bearing", "currentStopSequence"}
         and isinstance(instance.get("value"), (int, float))
     ][:4]
 
@@ -136,8 +164,13 @@ def _relations(entity: dict[str, Any]) -> list[dict[str, str]]:
         for target in targets[:5]:
             other = context.get(target)
             if other is not None:
-                found.append({"label": str(ATTRIBUTES.get(name, name)), "id": short(target),
-                              "name": _name(other, short(target))})
+                found.append(
+                    {
+                        "label": str(ATTRIBUTES.get(name, name)),
+                        "id": short(target),
+                        "name": _name(other, short(target)),
+                    }
+                )
     return found
 
 

@@ -43,7 +43,9 @@ def centre_view(view: Callable[..., HttpResponse]) -> View:
             raise PermissionDenied
         live = service.current()
         if live is None or not live.is_ready:
-            return render(request, "centre/starting.html", status=503, headers={"Retry-After": "2"})
+            response = render(request, "centre/starting.html", status=503)
+            response["Retry-After"] = "2"
+            return response
         return view(request, live.picture, visible, **arguments)
 
     return guarded
@@ -53,20 +55,24 @@ def centre_view(view: Callable[..., HttpResponse]) -> View:
 def home(request: HttpRequest, picture: Picture, visible: Visible) -> HttpResponse:
     chosen = request.GET.get("cosa", "")
     shown = _shown_layers(request)
-    return render(request, "centre/home.html", {
-        **_list_context(request, picture, visible),
-        "alerts": alert_rows(picture, visible),
-        "counts": picture.counts(visible),
-        "shown_layers": shown,
-        "communes": _communes(),
-        "thing": describe_thing(chosen, picture, visible) if chosen else None,
-        "data_time": _data_time(picture),
-        "map_bounds": _bounds(visible),
-        "map_style_url": settings.BASEMAP_STYLE_URL,
-        "attribution": _("Cartografía sintética de demostración") if is_synthetic() else "",
-        "may_replay": True,
-        "live_url": "/events/city",
-    })
+    return render(
+        request,
+        "centre/home.html",
+        {
+            **_list_context(request, picture, visible),
+            "alerts": alert_rows(picture, visible),
+            "counts": picture.counts(visible),
+            "shown_layers": shown,
+            "communes": _communes(),
+            "thing": describe_thing(chosen, picture, visible) if chosen else None,
+            "data_time": _data_time(picture),
+            "map_bounds": _bounds(visible),
+            "map_style_url": settings.BASEMAP_STYLE_URL,
+            "attribution": _("Cartografía sintética de demostración") if is_synthetic() else "",
+            "may_replay": True,
+            "live_url": "/events/city",
+        },
+    )
 
 
 @centre_view
@@ -98,7 +104,9 @@ def thing(request: HttpRequest, picture: Picture, visible: Visible, thing_id: st
 def series(request: HttpRequest, picture: Picture, visible: Visible, thing_id: str) -> HttpResponse:
     """``{"label", "unit", "t": [epoch s], "v": [...]}`` of one attribute over the last hours."""
     hours = _number(request.GET.get("horas"), 24, 1, 24 * 31)
-    found = series_of(thing_id, request.GET.get("atributo", ""), hours=hours, picture=picture, visible=visible)
+    found = series_of(
+        thing_id, request.GET.get("atributo", ""), hours=hours, picture=picture, visible=visible
+    )
     if found is None:
         raise Http404
     return JsonResponse(found)
@@ -110,8 +118,11 @@ def raw(_request: HttpRequest, picture: Picture, visible: Visible, thing_id: str
     found = describe_thing(thing_id, picture, visible)
     if found is None:
         raise Http404
-    return JsonResponse(found["entity"], json_dumps_params={"ensure_ascii": False, "indent": 2},
-                        content_type="application/json; charset=utf-8")
+    return JsonResponse(
+        found["entity"],
+        json_dumps_params={"ensure_ascii": False, "indent": 2},
+        content_type="application/json; charset=utf-8",
+    )
 
 
 @centre_view
@@ -125,8 +136,11 @@ def layers(_request: HttpRequest, picture: Picture, visible: Visible) -> HttpRes
         bad = picture.mask(lamps, visible) & (lamps.state[: lamps.size] != 0)
         abnormal = [[*lamps.row(row)[:6], "streetlight"] for row in bad.nonzero()[0].tolist()]
         answer = {
-            "cursor": str(picture.cursor), "t": int(timezone.now().timestamp() * 1000),
-            "counts": picture.counts(visible), "layers": shown, "abnormal": abnormal,
+            "cursor": str(picture.cursor),
+            "t": int(timezone.now().timestamp() * 1000),
+            "counts": picture.counts(visible),
+            "layers": shown,
+            "abnormal": abnormal,
         }
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -135,7 +149,9 @@ def layers(_request: HttpRequest, picture: Picture, visible: Visible) -> HttpRes
 def moment(request: HttpRequest, picture: Picture, visible: Visible) -> HttpResponse:
     asked = _moment(request)
     if asked is None:
-        return JsonResponse({"title": _("Indique el momento, por ejemplo t=2026-11-22T14:03:00-05:00.")}, status=400)
+        return JsonResponse(
+            {"title": _("Indique el momento, por ejemplo t=2026-11-22T14:03:00-05:00.")}, status=400
+        )
     return JsonResponse(city_at(picture, asked, visible), headers={"Cache-Control": "private, max-age=60"})
 
 
@@ -147,8 +163,13 @@ def tile(request: HttpRequest, picture: Picture, visible: Visible, z: int, x: in
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304)
     body, _version = streetlight_tile(picture, z, x, y, visible)
-    return _compressed(request, body, "application/vnd.mapbox-vector-tile",
-                       {"ETag": etag, "Cache-Control": "private, max-age=5"}, status=200 if body else 204)
+    return _compressed(
+        request,
+        body,
+        "application/vnd.mapbox-vector-tile",
+        {"ETag": etag, "Cache-Control": "private, max-age=5"},
+        status=200 if body else 204,
+    )
 
 
 @centre_view
@@ -156,14 +177,17 @@ def base(request: HttpRequest, picture: Picture, visible: Visible) -> HttpRespon
     body, etag = basemap()
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304)
-    return HttpResponse(body, content_type="application/geo+json", headers={
-        "ETag": etag, "Cache-Control": "private, max-age=60", "Content-Encoding": "gzip"})
+    return HttpResponse(
+        body,
+        content_type="application/geo+json",
+        headers={"ETag": etag, "Cache-Control": "private, max-age=60", "Content-Encoding": "gzip"},
+    )
 
 
 def _compressed(
     request: HttpRequest, body: bytes, content_type: str, headers: dict[str, str], *, status: int
 ) -> HttpResponse:
-    from gzip import compress  # noqa: PLC0415 - only here
+    from gzip import compress
 
     if len(body) > 500 and "gzip" in request.headers.get("Accept-Encoding", ""):
         body, headers = compress(body, 5), headers | {"Content-Encoding": "gzip"}
@@ -174,22 +198,31 @@ def _list_context(request: HttpRequest, picture: Picture, visible: Visible) -> d
     shown = tuple(key for key in _shown_layers(request) if key in BY_KEY)
     state = request.GET.get("estado", "")
     filters = Filters(
-        layers=shown, state=state if state in {*STATES, "abnormal"} else "",
-        area=request.GET.get("comuna", "")[:20], text=request.GET.get("q", "")[:80],
+        layers=shown,
+        state=state if state in {*STATES, "abnormal"} else "",
+        area=request.GET.get("comuna", "")[:20],
+        text=request.GET.get("q", "")[:80],
         page=_number(request.GET.get("pagina"), 1, 1, 100_000),
     )
     asked = _moment(request)
     overrides = city_at(picture, asked, visible) if asked is not None else None
     found = list_things(picture, filters, visible, at=overrides) if shown else ThingPage((), 0, 1, 1)
-    names = {area.code: area.name for area in territory.areas()}
+    names: dict[str, str] = {area.code: area.name for area in territory.areas()}
     query = request.GET.copy()
     query.pop("pagina", None)
     return {
         "rows": [
             {
-                "id": row.id, "key": key_of(PREFIX + row.id), "layer": row.layer,
-                "layer_label": row.layer_name, "name": row.name, "detail": names.get(row.area, ""),
-                "state": row.state, "at": row.seen, "lon": row.lon, "lat": row.lat,
+                "id": row.id,
+                "key": key_of(PREFIX + row.id),
+                "layer": row.layer,
+                "layer_label": row.layer_name,
+                "name": row.name,
+                "detail": names.get(row.area, ""),
+                "state": row.state,
+                "at": row.seen,
+                "lon": row.lon,
+                "lat": row.lat,
             }
             for row in found.rows
         ],
@@ -213,7 +246,7 @@ def _shown_layers(request: HttpRequest) -> list[str]:
 
 
 def _communes() -> list[dict[str, str]]:
-    names = {area.code: area.name for area in territory.areas(territory.Level.MUNICIPALITY)}
+    names: dict[str, str] = {area.code: area.name for area in territory.areas(territory.Level.MUNICIPALITY)}
     return [
         {"code": area.code, "name": area.name, "municipality": names.get(area.parent or "", "")}
         for area in territory.areas(territory.Level.COMMUNE)
@@ -222,14 +255,23 @@ def _communes() -> list[dict[str, str]]:
 
 def _bounds(visible: Visible) -> str:
     """The box of what the person sees: communes only, since a municipality's rural land would dwarf the city."""
-    shown = [area for area in territory.areas(territory.Level.COMMUNE)
-             if area.bbox and (visible is None or any(area.code.startswith(code) for code in visible))]
+    shown = [
+        area
+        for area in territory.areas(territory.Level.COMMUNE)
+        if area.bbox and (visible is None or any(area.code.startswith(code) for code in visible))
+    ]
     boxes = [area.bbox for area in shown if area.bbox]
     if not boxes:
         return ""
-    return ",".join(f"{value:.5f}" for value in (
-        min(box[0] for box in boxes), min(box[1] for box in boxes),
-        max(box[2] for box in boxes), max(box[3] for box in boxes)))
+    return ",".join(
+        f"{value:.5f}"
+        for value in (
+            min(box[0] for box in boxes),
+            min(box[1] for box in boxes),
+            max(box[2] for box in boxes),
+            max(box[3] for box in boxes),
+        )
+    )
 
 
 def _moment(request: HttpRequest) -> datetime | None:
@@ -261,5 +303,3 @@ def _data_time(picture: Picture) -> datetime | None:
 def is_synthetic() -> bool:
     """Whether the territory shown is a demonstration one."""
     return any(area.synthetic for area in territory.areas(territory.Level.MUNICIPALITY))
-
-

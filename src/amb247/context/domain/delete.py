@@ -28,21 +28,38 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
             gone = [(entity_id, types, orjson.loads(doc)) for entity_id, types, doc in cursor.fetchall()]
             if not gone:
                 return 0
-            ensure_partitions(history={
-                date.fromisoformat(one["modifiedAt"][:10]) for _, _, doc in gone for stored in doc.values()
-                for one in (stored if isinstance(stored, list) else [stored])
-            })
+            ensure_partitions(
+                history={
+                    date.fromisoformat(one["modifiedAt"][:10])
+                    for _, _, doc in gone
+                    for stored in doc.values()
+                    for one in (stored if isinstance(stored, list) else [stored])
+                }
+            )
             with cursor.copy(HISTORY_COPY) as copy:
-                copy.write("".join(
-                    history_line(entity_id, name, one)[1] for entity_id, _, doc in gone for name, stored in doc.items()
-                    for one in (stored if isinstance(stored, list) else [stored]) if is_unrecorded(one)
-                ))
+                copy.write(
+                    "".join(
+                        history_line(entity_id, name, one)[1]
+                        for entity_id, _, doc in gone
+                        for name, stored in doc.items()
+                        for one in (stored if isinstance(stored, list) else [stored])
+                        if is_unrecorded(one)
+                    )
+                )
             with cursor.copy(
                 "COPY context_history (entity_id, attribute, at, modified_at, deleted) FROM STDIN"
             ) as copy:
-                copy.write("".join(
-                    f"{entity_id}\t{name}\t{stamp}\t{stamp}\tt\n" for entity_id, _, doc in gone for name in doc
-                ))
-            write_changes(cursor, [(entity_id, types, "deleted", {}) for entity_id, types, _ in gone],
-                          now=stamp, source=source)
+                copy.write(
+                    "".join(
+                        f"{entity_id}\t{name}\t{stamp}\t{stamp}\tt\n"
+                        for entity_id, _, doc in gone
+                        for name in doc
+                    )
+                )
+            write_changes(
+                cursor,
+                [(entity_id, types, "deleted", {}) for entity_id, types, _ in gone],
+                now=stamp,
+                source=source,
+            )
     return len(gone)

@@ -26,8 +26,14 @@ class FeedHandle:
     slug: str
 
     def record(
-        self, *, taken: int, refused: Mapping[str, int] | None = None, newest: datetime | None = None,
-        received_bytes: int = 0, messages: int = 1, examples: Mapping[str, str] | None = None,
+        self,
+        *,
+        taken: int,
+        refused: Mapping[str, int] | None = None,
+        newest: datetime | None = None,
+        received_bytes: int = 0,
+        messages: int = 1,
+        examples: Mapping[str, str] | None = None,
     ) -> None:
         """Add one message's counts.
 
@@ -44,21 +50,40 @@ class FeedHandle:
         examples : mapping, optional
             Reason code -> one example in words, kept for the feed's page.
         """
-        _record(self.id, taken=taken, refused=refused or {}, newest=newest, received_bytes=received_bytes,
-                messages=messages, examples=examples or {})
+        _record(
+            self.id,
+            taken=taken,
+            refused=refused or {},
+            newest=newest,
+            received_bytes=received_bytes,
+            messages=messages,
+            examples=examples or {},
+        )
 
 
 def feed(slug: str, *, name: str, kind: str, url: str, synthetic: bool, expected_every_s: int) -> FeedHandle:
     row, _ = Feed.objects.update_or_create(
-        slug=slug, defaults={"name": name, "kind": kind, "url": url, "synthetic": synthetic,
-                             "expected_every_s": expected_every_s},
+        slug=slug,
+        defaults={
+            "name": name,
+            "kind": kind,
+            "url": url,
+            "synthetic": synthetic,
+            "expected_every_s": expected_every_s,
+        },
     )
     return FeedHandle(row.pk, row.slug)
 
 
 def _record(
-    feed_id: int, *, taken: int, refused: Mapping[str, int], newest: datetime | None, received_bytes: int,
-    messages: int, examples: Mapping[str, str],
+    feed_id: int,
+    *,
+    taken: int,
+    refused: Mapping[str, int],
+    newest: datetime | None,
+    received_bytes: int,
+    messages: int,
+    examples: Mapping[str, str],
 ) -> None:
     now = datetime.now(UTC)
     total = sum(refused.values())
@@ -93,20 +118,31 @@ def statuses() -> list[FeedStatus]:
     now = datetime.now(UTC)
     recent = {
         row["feed"]: row
-        for row in FeedMinute.objects.filter(minute__gte=now - timedelta(minutes=RATE_MINUTES)).values("feed")
+        for row in FeedMinute.objects.filter(minute__gte=now - timedelta(minutes=RATE_MINUTES))
+        .values("feed")
         .annotate(m=Sum("messages"), t=Sum("taken"), s=Sum("latency_sum_s"), c=Sum("latency_count"))
     }
     result = []
     for row in Feed.objects.prefetch_related("refusals"):
         lately = recent.get(row.pk)
-        result.append(FeedStatus(
-            slug=row.slug, name=row.name, kind=row.kind, url=row.url, last_message_at=row.last_message_at,
-            newest_observation=row.newest_observation, messages=row.messages, taken=row.taken, refused=row.refused,
-            rate_per_min=round((lately["t"] or 0) / RATE_MINUTES, 1) if lately else 0.0,
-            latency_s=round(lately["s"] / lately["c"], 2) if lately and lately["c"] else None,
-            synthetic=row.synthetic, state=_state(row, now),
-            reasons={refusal.reason: refusal.count for refusal in row.refusals.all()},
-        ))
+        result.append(
+            FeedStatus(
+                slug=row.slug,
+                name=row.name,
+                kind=row.kind,
+                url=row.url,
+                last_message_at=row.last_message_at,
+                newest_observation=row.newest_observation,
+                messages=row.messages,
+                taken=row.taken,
+                refused=row.refused,
+                rate_per_min=round((lately["t"] or 0) / RATE_MINUTES, 1) if lately else 0.0,
+                latency_s=round(lately["s"] / lately["c"], 2) if lately and lately["c"] else None,
+                synthetic=row.synthetic,
+                state=_state(row, now),
+                reasons={refusal.reason: refusal.count for refusal in row.refusals.all()},
+            )
+        )
     return result
 
 

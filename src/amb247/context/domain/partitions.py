@@ -19,7 +19,11 @@ _known: set[str] = set()
 def history_partition(day: date) -> tuple[str, str, str]:
     """Name, first moment and end of the history partition that holds `day`."""
     if day.year < FIRST_DAILY_YEAR:
-        return (f"context_history_y{day.year}", f"{day.year}-01-01 00:00+00", f"{day.year + 1}-01-01 00:00+00")
+        return (
+            f"context_history_y{day.year}",
+            f"{day.year}-01-01 00:00+00",
+            f"{day.year + 1}-01-01 00:00+00",
+        )
     return (f"context_history_d{day:%Y%m%d}", f"{day} 00:00+00", f"{day + timedelta(days=1)} 00:00+00")
 
 
@@ -40,8 +44,12 @@ def ensure_partitions(*, history: Iterable[date] = (), changes: Iterable[date] =
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
             if not cursor.fetchone()[0]:
                 # Attaching takes a lighter lock on the parent than CREATE ... PARTITION OF: writers go on.
-                cursor.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-                cursor.execute(f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')")
+                cursor.execute(
+                    f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+                )
+                cursor.execute(
+                    f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"
+                )
                 if parent == "context_history":
                     cursor.execute(f"CREATE INDEX ON {name} USING brin (at)")
         names = {item[1] for item in missing}

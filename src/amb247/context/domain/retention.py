@@ -41,8 +41,10 @@ def _delete_history(entity_type: str, before: datetime) -> int:
 def _trim_feed(before: datetime) -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT max(tx::text::bigint) FROM context_change WHERE at < %s",
-                           [before.replace(hour=0, minute=0, second=0, microsecond=0)])
+            cursor.execute(
+                "SELECT max(tx::text::bigint) FROM context_change WHERE at < %s",
+                [before.replace(hour=0, minute=0, second=0, microsecond=0)],
+            )
             highest = cursor.fetchone()[0]
             if highest is not None:
                 cursor.execute(

@@ -19,7 +19,9 @@ from amb247.kernel.sql import statement
 
 ATTEMPTS = 6
 CHANNEL = "context_change"
-HISTORY_COPY = "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
+HISTORY_COPY = (
+    "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
+)
 # Keys of an instance that do not make it another one: same value observed at the same time is no news.
 STAMPS = ("createdAt", "modifiedAt")
 
@@ -66,23 +68,34 @@ def upsert(
     for attempt in range(ATTEMPTS):
         try:
             with transaction.atomic():
-                return _write(good, list(refused), now=now, source=source, keep_good=keep_good, newest_wins=newest_wins)
+                return _write(
+                    good, list(refused), now=now, source=source, keep_good=keep_good, newest_wins=newest_wins
+                )
         except _Outrun:
             pass
         except OperationalError as problem:
             # A deadlock or serialisation failure inside somebody else's transaction is theirs to repeat.
-            if connection.in_atomic_block or getattr(problem.__cause__, "sqlstate", "") not in {"40P01", "40001"}:
+            if connection.in_atomic_block or getattr(problem.__cause__, "sqlstate", "") not in {
+                "40P01",
+                "40001",
+            }:
                 raise
         time.sleep(0.002 * 2**attempt)
     raise ConcurrentChange(f"{ATTEMPTS} attempts were outrun by other writers; send the batch again.")
 
 
-class _Outrun(Exception):  # noqa: N818
+class _Outrun(Exception):
     """Another writer created one of our new entities between our look and our write."""
 
 
 def _write(
-    good: list[Checked], refused: list[Refusal], *, now: datetime, source: str, keep_good: bool, newest_wins: bool
+    good: list[Checked],
+    refused: list[Refusal],
+    *,
+    now: datetime,
+    source: str,
+    keep_good: bool,
+    newest_wins: bool,
 ) -> UpsertReport:
     writing = Writing(now=now, stamp=time_text(now), source=source)
     _load(writing, good)
@@ -97,8 +110,12 @@ def _write(
         raise BatchRefused(refused)
     _store(writing)
     return UpsertReport(
-        taken=taken, created=writing.created, updated=writing.updated, unchanged=writing.unchanged,
-        late=writing.late, refused=tuple(refused),
+        taken=taken,
+        created=writing.created,
+        updated=writing.updated,
+        unchanged=writing.unchanged,
+        late=writing.late,
+        refused=tuple(refused),
     )
 
 
@@ -117,8 +134,14 @@ def _apply(writing: Writing, checked: Checked, *, newest_wins: bool, index: int)
     if pending is None:
         missing = missing_required(checked)
         if missing is not None:
-            return Refusal(index, checked.id, missing[0], f"is missing, and a new {missing[1]} needs it",
-                           "send it with the first message", "missing_attribute")
+            return Refusal(
+                index,
+                checked.id,
+                missing[0],
+                f"is missing, and a new {missing[1]} needs it",
+                "send it with the first message",
+                "missing_attribute",
+            )
         pending = Pending(checked.id, checked.types, checked.scope or [], {}, 0)
         writing.pending[checked.id] = pending
     is_late = _merge(writing, pending, checked, newest_wins=newest_wins)
@@ -144,8 +167,11 @@ def _merge(writing: Writing, pending: Pending, checked: Checked, *, newest_wins:
     is_late = False
     for name, given in checked.attributes.items():
         stored = pending.stored.get(name)
-        if isinstance(given, dict) and (stored is None or isinstance(stored, dict)) and "datasetId" not in given and (
-            stored is None or "datasetId" not in stored
+        if (
+            isinstance(given, dict)
+            and (stored is None or isinstance(stored, dict))
+            and "datasetId" not in given
+            and (stored is None or "datasetId" not in stored)
         ):
             outcome = _take(writing, pending.id, name, given, stored, newest_wins=newest_wins)
             if outcome is _LATE:
@@ -155,7 +181,9 @@ def _merge(writing: Writing, pending: Pending, checked: Checked, *, newest_wins:
                 if name == "location" and checked.box is not None:
                     pending.box = checked.box
             continue
-        merged, changed, late = _merge_datasets(writing, pending.id, name, given, stored, newest_wins=newest_wins)
+        merged, changed, late = _merge_datasets(
+            writing, pending.id, name, given, stored, newest_wins=newest_wins
+        )
         is_late |= late
         if changed:
             pending.stored[name] = pending.changed[name] = merged
@@ -166,7 +194,13 @@ _LATE: Instance = {}
 
 
 def _take(
-    writing: Writing, entity_id: str, name: str, given: Instance, stored: Instance | None, *, newest_wins: bool
+    writing: Writing,
+    entity_id: str,
+    name: str,
+    given: Instance,
+    stored: Instance | None,
+    *,
+    newest_wins: bool,
 ) -> Instance | None:
     """The instance to store, `_LATE` when it is older than the stored one, or None when it says nothing new."""
     stamp = writing.stamp
@@ -254,7 +288,11 @@ def history_line(entity_id: str, name: str, instance: Instance) -> tuple[str, st
             body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
     else:
         body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
-    return at, f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{body}\n", number != "\\N"
+    return (
+        at,
+        f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{body}\n",
+        number != "\\N",
+    )
 
 
 def _json_field(value: Any) -> str:
@@ -268,10 +306,19 @@ def _store(writing: Writing) -> None:
     ensure_partitions(history=map(date.fromisoformat, sorted(writing.days)), changes=[writing.now.date()])
     with connection.cursor() as cursor:
         if changed:
-            rows = orjson.dumps([
-                {"id": p.id, "type": p.types, "scope": p.scope, "doc": p.changed, "box": p.box, "version": p.version + 1}
-                for p in changed
-            ]).decode()
+            rows = orjson.dumps(
+                [
+                    {
+                        "id": p.id,
+                        "type": p.types,
+                        "scope": p.scope,
+                        "doc": p.changed,
+                        "box": p.box,
+                        "version": p.version + 1,
+                    }
+                    for p in changed
+                ]
+            ).decode()
             cursor.execute(statement("amb247.context", "write_entities"), {"rows": rows, "now": writing.now})
             if cursor.rowcount != len(changed):
                 raise _Outrun
@@ -281,9 +328,12 @@ def _store(writing: Writing) -> None:
         if writing.hours:
             mark_hours(cursor, writing.hours, writing.now)
         if changed:
-            write_changes(cursor, [
-                (p.id, p.types, "updated" if p.version else "created", p.changed) for p in changed
-            ], now=writing.stamp, source=writing.source)
+            write_changes(
+                cursor,
+                [(p.id, p.types, "updated" if p.version else "created", p.changed) for p in changed],
+                now=writing.stamp,
+                source=writing.source,
+            )
 
 
 _open_hours: dict[str, float] = {}
@@ -320,10 +370,12 @@ def write_changes(
     """Append to the feed and wake its readers when the transaction commits."""
     with cursor.copy("COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN") as copy:
         clean = _text_field(source)
-        copy.write("".join(
-            f"{now}\t{op}\t{entity_id}\t{_array_field(types)}\t{_json_field(attributes)}\t{clean}\n"
-            for entity_id, types, op, attributes in changes
-        ))
+        copy.write(
+            "".join(
+                f"{now}\t{op}\t{entity_id}\t{_array_field(types)}\t{_json_field(attributes)}\t{clean}\n"
+                for entity_id, types, op, attributes in changes
+            )
+        )
     cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 

@@ -27,7 +27,9 @@ FUTURE_TOLERANCE = timedelta(minutes=5)  # clocks of devices drift; beyond this 
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
-NAME = re.compile(r"(?:[A-Za-z][A-Za-z0-9_\-]*(?::[A-Za-z0-9_\-]+)?|[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+)\Z")
+NAME = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9_\-]*(?::[A-Za-z0-9_\-]+)?|[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+)\Z"
+)
 VALUE_KEY = {
     "Property": "value",
     "Relationship": "object",
@@ -38,7 +40,14 @@ VALUE_KEY = {
     "ListRelationship": "objectList",
     "JsonProperty": "json",
 }
-GEOMETRY_DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
+GEOMETRY_DEPTH = {
+    "Point": 0,
+    "MultiPoint": 1,
+    "LineString": 1,
+    "MultiLineString": 2,
+    "Polygon": 2,
+    "MultiPolygon": 3,
+}
 RESERVED = frozenset({"id", "type", "scope", "@context"})
 MADE_HERE = ("createdAt", "modifiedAt", "instanceId", "deletedAt")
 
@@ -56,7 +65,7 @@ class Checked:
     box: list[float] | None
 
 
-class Problem(Exception):  # noqa: N818 - it never leaves this module
+class Problem(Exception):
     def __init__(self, field: str, reason: str, remedy: str, code: str) -> None:
         super().__init__(reason)
         self.field, self.reason, self.remedy, self.code = field, reason, remedy, code
@@ -88,7 +97,10 @@ def check_batch(
                 Refusal(
                     index=index,
                     entity_id=known[:MAX_ID] if isinstance(known, str) else None,
-                    field=problem.field, reason=problem.reason, remedy=problem.remedy, code=problem.code,
+                    field=problem.field,
+                    reason=problem.reason,
+                    remedy=problem.remedy,
+                    code=problem.code,
                 )
             )
     return good, refused
@@ -100,15 +112,21 @@ def _check(entity: Any, *, latest: datetime, strict: bool) -> Checked:
     entity_id = _identifier(entity)
     types = _types(entity)
     if len(entity) > MAX_ATTRIBUTES:
-        raise Problem("entity", f"has {len(entity)} attributes", f"send at most {MAX_ATTRIBUTES}", "too_large")
+        raise Problem(
+            "entity", f"has {len(entity)} attributes", f"send at most {MAX_ATTRIBUTES}", "too_large"
+        )
     declared = [REGISTRY[name] for name in types if name in REGISTRY]
     attributes: dict[str, Instance | list[Instance]] = {}
     for name, raw in entity.items():
         if name in RESERVED:
             continue
         if not isinstance(name, str) or not NAME.match(name):
-            raise Problem(str(name)[:80], "is no attribute name", "start with a letter; letters, digits, _ and -, "
-                          "or a full IRI", "bad_attribute_name")
+            raise Problem(
+                str(name)[:80],
+                "is no attribute name",
+                "start with a letter; letters, digits, _ and -, or a full IRI",
+                "bad_attribute_name",
+            )
         if isinstance(raw, list):
             attributes[name] = _several(name, raw, latest)
         else:
@@ -137,8 +155,12 @@ def _identifier(entity: Mapping[str, Any]) -> str:
     if entity_id is None:
         raise Problem("id", "is missing", "send a URN such as urn:ngsi-ld:Vehicle:amb:0417", "no_id")
     if not isinstance(entity_id, str) or len(entity_id) > MAX_ID or not URI.match(entity_id):
-        raise Problem("id", f"{str(entity_id)[:60]!r} is no URI of at most {MAX_ID} characters",
-                      "send a URN such as urn:ngsi-ld:Vehicle:amb:0417", "bad_id")
+        raise Problem(
+            "id",
+            f"{str(entity_id)[:60]!r} is no URI of at most {MAX_ID} characters",
+            "send a URN such as urn:ngsi-ld:Vehicle:amb:0417",
+            "bad_id",
+        )
     return entity_id
 
 
@@ -149,7 +171,9 @@ def _types(entity: Mapping[str, Any]) -> list[str]:
         raise Problem("type", "is missing", "send the entity's type, such as Vehicle", "no_type")
     for name in types:
         if not isinstance(name, str) or len(name) > MAX_ID or not NAME.match(name):
-            raise Problem("type", f"{str(name)[:60]!r} is no type name", "send a name such as Vehicle", "bad_type")
+            raise Problem(
+                "type", f"{str(name)[:60]!r} is no type name", "send a name such as Vehicle", "bad_type"
+            )
     return types
 
 
@@ -168,21 +192,28 @@ def _several(name: str, raw: list[Any], latest: datetime) -> list[Instance]:
     instances = [_instance(name, one, latest) for one in raw]
     datasets = [one.get("datasetId", "") for one in instances]
     if len(set(datasets)) < len(datasets):
-        raise Problem(name, "has two instances with the same datasetId", "give each its own", "duplicate_dataset")
+        raise Problem(
+            name, "has two instances with the same datasetId", "give each its own", "duplicate_dataset"
+        )
     return instances
 
 
 def _instance(name: str, raw: Any, latest: datetime) -> Instance:
     if not isinstance(raw, dict):
-        raise Problem(name, f"is a bare {type(raw).__name__}",
-                      'send {"type": "Property", "value": …}', "not_normalized")
+        raise Problem(
+            name, f"is a bare {type(raw).__name__}", 'send {"type": "Property", "value": …}', "not_normalized"
+        )
     kind = raw.get("type")
     key = VALUE_KEY.get(kind)  # type: ignore[arg-type]
     if key is None:
-        raise Problem(name, f"has the unknown type {str(kind)[:40]!r}", f"use {', '.join(VALUE_KEY)}", "bad_kind")
+        raise Problem(
+            name, f"has the unknown type {str(kind)[:40]!r}", f"use {', '.join(VALUE_KEY)}", "bad_kind"
+        )
     value = raw.get(key)
     if value is None:
-        raise Problem(f"{name}.{key}", "is missing or null", "send a value, or delete the attribute", "bad_value")
+        raise Problem(
+            f"{name}.{key}", "is missing or null", "send a value, or delete the attribute", "bad_value"
+        )
     if kind == "Property":
         if not isinstance(value, (int, float)):
             _check_size(name, value)
@@ -193,8 +224,12 @@ def _instance(name: str, raw: Any, latest: datetime) -> Instance:
     elif kind == "Relationship":
         for target in value if isinstance(value, list) else (value,):
             if not isinstance(target, str) or not URI.match(target):
-                raise Problem(f"{name}.object", f"{str(target)[:60]!r} is no URI", "send the URN of an entity",
-                              "bad_object")
+                raise Problem(
+                    f"{name}.object",
+                    f"{str(target)[:60]!r} is no URI",
+                    "send the URN of an entity",
+                    "bad_object",
+                )
     else:
         _check_size(name, value)
     instance = dict(raw)
@@ -211,8 +246,12 @@ def canonical_time(field: str, text: Any, latest: datetime | None = None) -> str
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise Problem(field, f"{str(text)[:40]!r} is no ISO 8601 date and time", "send 2026-11-22T14:03:00-05:00",
-                      "bad_time") from None
+        raise Problem(
+            field,
+            f"{str(text)[:40]!r} is no ISO 8601 date and time",
+            "send 2026-11-22T14:03:00-05:00",
+            "bad_time",
+        ) from None
     if moment.tzinfo is None:
         raise Problem(field, f"{text!r} has no time zone", "add Z or -05:00", "bad_time")
     if latest is not None and moment > latest:
@@ -230,29 +269,45 @@ def time_text(moment: datetime) -> str:
 def _check_size(name: str, value: Any) -> None:
     size = len(value) if isinstance(value, str) else len(orjson.dumps(value, default=str))
     if size > MAX_STRING:
-        raise Problem(f"{name}", f"is {size:,} characters long", f"send at most {MAX_STRING:,}; keep files elsewhere "
-                      "and send their address", "too_large")
+        raise Problem(
+            f"{name}",
+            f"is {size:,} characters long",
+            f"send at most {MAX_STRING:,}; keep files elsewhere and send their address",
+            "too_large",
+        )
 
 
 def _check_geometry(name: str, value: Any) -> None:
     if not isinstance(value, dict):
-        raise Problem(f"{name}.value", "is no GeoJSON geometry", 'send {"type": "Point", "coordinates": [lon, lat]}',
-                      "bad_geometry")
+        raise Problem(
+            f"{name}.value",
+            "is no GeoJSON geometry",
+            'send {"type": "Point", "coordinates": [lon, lat]}',
+            "bad_geometry",
+        )
     kind, coordinates = value.get("type"), value.get("coordinates")
     depth = GEOMETRY_DEPTH.get(kind)  # type: ignore[arg-type]
     if depth is None:
-        raise Problem(f"{name}.value.type", f"{str(kind)[:40]!r} is no geometry", f"use {', '.join(GEOMETRY_DEPTH)}",
-                      "bad_geometry")
+        raise Problem(
+            f"{name}.value.type",
+            f"{str(kind)[:40]!r} is no geometry",
+            f"use {', '.join(GEOMETRY_DEPTH)}",
+            "bad_geometry",
+        )
     if depth == 0:
         _check_position(name, coordinates)
         return
     flat: Any = [coordinates]
     for _ in range(depth):
         if not all(isinstance(part, (list, tuple)) and part for part in flat):
-            raise Problem(f"{name}.value.coordinates", f"are not those of a {kind}", "see RFC 7946", "bad_geometry")
+            raise Problem(
+                f"{name}.value.coordinates", f"are not those of a {kind}", "see RFC 7946", "bad_geometry"
+            )
         flat = [inner for part in flat for inner in part]
     if len(flat) > MAX_VERTICES:
-        raise Problem(f"{name}.value", f"has {len(flat):,} vertices", f"simplify it to {MAX_VERTICES:,}", "too_large")
+        raise Problem(
+            f"{name}.value", f"has {len(flat):,} vertices", f"simplify it to {MAX_VERTICES:,}", "too_large"
+        )
     for position in flat:
         _check_position(name, position)
 
@@ -263,12 +318,20 @@ def _check_position(name: str, position: Any) -> None:
         or len(position) < 2
         or not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in position)
     ):
-        raise Problem(f"{name}.value.coordinates", f"{str(position)[:40]} is no position", "send [longitude, latitude]",
-                      "bad_geometry")
+        raise Problem(
+            f"{name}.value.coordinates",
+            f"{str(position)[:40]} is no position",
+            "send [longitude, latitude]",
+            "bad_geometry",
+        )
     lon, lat = position[0], position[1]
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):  # also refuses NaN
-        raise Problem(f"{name}.value.coordinates", f"[{lon}, {lat}] lies outside the Earth",
-                      "send [longitude, latitude] in degrees; perhaps they are swapped", "bad_geometry")
+        raise Problem(
+            f"{name}.value.coordinates",
+            f"[{lon}, {lat}] lies outside the Earth",
+            "send [longitude, latitude] in degrees; perhaps they are swapped",
+            "bad_geometry",
+        )
 
 
 def _box(location: Instance) -> list[float]:
@@ -279,7 +342,12 @@ def _box(location: Instance) -> list[float]:
     flat: Any = [coordinates]
     for _ in range(GEOMETRY_DEPTH[geometry["type"]]):
         flat = [inner for part in flat for inner in part]
-    return [min(p[0] for p in flat), min(p[1] for p in flat), max(p[0] for p in flat), max(p[1] for p in flat)]
+    return [
+        min(p[0] for p in flat),
+        min(p[1] for p in flat),
+        max(p[0] for p in flat),
+        max(p[1] for p in flat),
+    ]
 
 
 def _check_declared(
@@ -289,8 +357,12 @@ def _check_declared(
     if not rules:
         if strict:
             names = " or ".join(kind.__name__ for kind in declared)
-            raise Problem(name, f"is no attribute of {names}", "check the spelling, or declare it in the vocabulary",
-                          "unknown_attribute")
+            raise Problem(
+                name,
+                f"is no attribute of {names}",
+                "check the spelling, or declare it in the vocabulary",
+                "unknown_attribute",
+            )
         return
     for instance in given if isinstance(given, list) else (given,):
         for rule in rules:

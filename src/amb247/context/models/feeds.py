@@ -43,7 +43,9 @@ class FeedMinute(models.Model):
     latency_count = models.IntegerField(default=0)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("feed", "minute"), name="one_row_per_feed_and_minute"),)
+        constraints = (
+            models.UniqueConstraint(fields=("feed", "minute"), name="one_row_per_feed_and_minute"),
+        )
 
 
 class FeedRefusal(models.Model):
@@ -58,4 +60,6 @@ class FeedRefusal(models.Model):
     example = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("feed", "reason"), name="one_row_per_feed_and_reason"),)
+        constraints = (
+            models.UniqueConstraint(fields=("feed", "reason"), name="one_row_per_feed_and_reason"),
+        )

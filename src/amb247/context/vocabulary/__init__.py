@@ -7,5 +7,15 @@ declared here may still live in the context; a declared one is held to its decla
 from amb247.context.vocabulary import alerts, connectivity, environment, lighting, mobility, places, safety
 from amb247.context.vocabulary.base import REGISTRY, Attribute, EntityType
 
-__all__ = ["REGISTRY", "Attribute", "EntityType", "alerts", "connectivity", "environment", "lighting", "mobility",
-           "places", "safety"]
+__all__ = [
+    "REGISTRY",
+    "Attribute",
+    "EntityType",
+    "alerts",
+    "connectivity",
+    "environment",
+    "lighting",
+    "mobility",
+    "places",
+    "safety",
+]

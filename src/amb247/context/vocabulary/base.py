@@ -35,16 +35,24 @@ class Attribute:
             if self.geometries and value["type"] not in self.geometries:  # type: ignore[index]
                 return f"is a {value['type']}", f"send {' or '.join(sorted(self.geometries))}"  # type: ignore[index]
             return None
-        if self.accepts and (not isinstance(value, self.accepts) or (value in (True, False) and bool not in self.accepts
-                                                                     and isinstance(value, bool))):
+        if self.accepts and (
+            not isinstance(value, self.accepts)
+            or (value in (True, False) and bool not in self.accepts and isinstance(value, bool))
+        ):
             names = " or ".join(kind.__name__ for kind in self.accepts)
             return f"value {str(value)[:60]!r} is of type {type(value).__name__}", f"send {names}"
         if self.choices and value not in self.choices:
             return f"value {str(value)[:60]!r} is unknown", f"use one of {', '.join(sorted(self.choices))}"
         if self.minimum is not None and value < self.minimum:  # type: ignore[operator]
-            return f"value {value} is below {self.minimum}", f"send {self.minimum} or more ({self.unit or 'number'})"
+            return (
+                f"value {value} is below {self.minimum}",
+                f"send {self.minimum} or more ({self.unit or 'number'})",
+            )
         if self.maximum is not None and value > self.maximum:  # type: ignore[operator]
-            return f"value {value} is above {self.maximum}", f"send {self.maximum} or less ({self.unit or 'number'})"
+            return (
+                f"value {value} is above {self.maximum}",
+                f"send {self.maximum} or less ({self.unit or 'number'})",
+            )
         return None
 
 
@@ -113,7 +121,9 @@ class EntityType:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.attributes = {
-            name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
             if isinstance(value, Attribute)
         }
         REGISTRY[cls.__name__] = cls
@@ -138,8 +148,11 @@ class EntityType:
             An attribute that the type does not declare.
         """
         made: dict[str, Any] = {"id": entity_id, "type": cls.__name__}
-        stamp = {"observedAt": observed_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"} if (
-            observed_at) else {}
+        stamp = (
+            {"observedAt": observed_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"}
+            if (observed_at)
+            else {}
+        )
         for name, value in values.items():
             if value is None:
                 continue
@@ -157,6 +170,9 @@ def _instance(declared: Attribute, value: Any, stamp: dict[str, str]) -> dict[st
         geometry = value if isinstance(value, dict) else {"type": "Point", "coordinates": list(value)}
         return {"type": "GeoProperty", "value": geometry, **stamp}
     if isinstance(value, datetime):
-        value = {"@type": "DateTime", "@value": value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"}
+        value = {
+            "@type": "DateTime",
+            "@value": value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        }
     unit = {"unitCode": declared.unit} if declared.unit else {}
     return {"type": "Property", "value": value, **unit, **stamp}

@@ -1,6 +1,16 @@
 """Street lighting (dataModel.Streetlighting)."""
 
-from amb247.context.vocabulary.base import EntityType, anything, geo, integer, link, many, moment, number, text
+from amb247.context.vocabulary.base import (
+    EntityType,
+    anything,
+    geo,
+    integer,
+    link,
+    many,
+    moment,
+    number,
+    text,
+)
 
 # ruff: noqa: N815 - attribute names as the data models spell them
 
@@ -9,10 +19,23 @@ class Streetlight(EntityType):
     location = geo("Point", required=True)
     status = text("ok", "defectiveLamp", "columnIssue", "brokenLantern")
     powerState = text("on", "off", "low", "bootingUp")
-    communicationState = text("up", "down")  # not in the model: the controller's link, apart from the lamp's health
+    communicationState = text(
+        "up", "down"
+    )  # not in the model: the controller's link, apart from the lamp's health
     controllingMethod = text("individual", "group")
-    locationCategory = text("bridge", "centralIsland", "facade", "garden", "park", "parking", "pedestrianPath",
-                            "playground", "road", "sidewalk", "tunnel")
+    locationCategory = text(
+        "bridge",
+        "centralIsland",
+        "facade",
+        "garden",
+        "park",
+        "parking",
+        "pedestrianPath",
+        "playground",
+        "road",
+        "sidewalk",
+        "tunnel",
+    )
     circuit = text()
     feederID = link()
     refStreetlightControlCabinet = link()

@@ -1,6 +1,17 @@
 """Vehicles, stops and lines (dataModel.Transportation, dataModel.UrbanMobility)."""
 
-from amb247.context.vocabulary.base import EntityType, anything, flag, geo, integer, link, many, moment, number, text
+from amb247.context.vocabulary.base import (
+    EntityType,
+    anything,
+    flag,
+    geo,
+    integer,
+    link,
+    many,
+    moment,
+    number,
+    text,
+)
 
 # ruff: noqa: N815 - attribute names as the data models spell them
 

@@ -199,8 +199,14 @@ def _start(folder: Path, binaries: Binaries, account: Account, lock: IO[str]) ->
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(binaries.folder / "postgres"), "-D", str(cluster), "-p", str(port), *_settings_arguments()],
-            stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/", env=_environment(),
-            start_new_session=True, preexec_fn=_die_with_parent, **account.popen_arguments,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+            **account.popen_arguments,
         )
     (folder / "port.json").write_text(json.dumps({"port": port, "pid": process.pid}))
     _wait_until_ready(folder, process, log)
@@ -225,9 +231,24 @@ def _initialise(folder: Path, cluster: Path, binaries: Binaries, account: Accoun
         if owned:
             account.own(path)
     done = subprocess.run(
-        [binaries.folder / "initdb", "-D", making, "-U", USER, "-A", "scram-sha-256",
-         f"--pwfile={folder / 'password.init'}", "--encoding=UTF8", "--locale=C", "--data-checksums"],
-        capture_output=True, text=True, cwd="/", env=_environment(), **account.popen_arguments,
+        [
+            binaries.folder / "initdb",
+            "-D",
+            making,
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={folder / 'password.init'}",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+        ],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment(),
+        **account.popen_arguments,
     )
     (folder / "password.init").unlink()
     if done.returncode:
@@ -265,17 +286,25 @@ def _command_of(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return said.stdout
 
 
 def _stop_orphan(cluster: Path, binaries: Binaries, account: Account) -> None:
     done = subprocess.run(
         [binaries.folder / "pg_ctl", "stop", "-D", cluster, "-m", "fast", "-t", str(int(STOP_LIMIT_S))],
-        capture_output=True, text=True, cwd="/", env=_environment(), **account.popen_arguments,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment(),
+        **account.popen_arguments,
     )
     if done.returncode:
-        raise EngineError(f"A server left over from before could not be stopped: {done.stderr.strip()[-400:]}")
+        raise EngineError(
+            f"A server left over from before could not be stopped: {done.stderr.strip()[-400:]}"
+        )
 
 
 def _settings_arguments() -> list[str]:

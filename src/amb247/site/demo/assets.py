@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from shapely.geometry import Point
 
 from amb247.site.demo import facts
 from amb247.site.demo.plane import Floats, Ints, hashed, to_plane
@@ -55,7 +56,13 @@ def build_assets(seed: int, scale: float, territory: Territory, streets: Streets
     nodes = _camera_nodes(seed, wanted["cameras"], territory, streets)
     air = _stations(seed + 3, wanted["air"], territory, facts.AIR_STATIONS, "Calidad del aire")
     weather = _stations(seed + 4, wanted["weather"], territory, (), "Meteorológica")
-    return Assets(*lamps, *wifi, *nodes, *air, *weather)
+    lamp_xy, lamp_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune = lamps
+    wifi_xy, wifi_names, wifi_commune = wifi
+    node_xy, node_names, camera_xy, camera_node = nodes
+    return Assets(
+        lamp_xy, lamp_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune,
+        wifi_xy, wifi_names, wifi_commune, node_xy, node_names, camera_xy, camera_node, *air, *weather,
+    )  # fmt: skip
 
 
 def _lamps(
@@ -136,7 +143,7 @@ def _renumbered(
     feeders, lamp_feeder = np.unique(feeder, return_inverse=True)
     cabinets, feeder_cabinet = np.unique(cabinet_of[feeders], return_inverse=True)
     feeder_xy = _first_nearest_centre(xy, lamp_feeder, len(feeders))
-    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)
+    cabinet_xy = _first_nearest_centre(feeder_xy, feeder_cabinet, len(cabinets)) + (6.0, -6.0)  # noqa: RUF005 - arithmetic on an array, not a join
     return xy, road_class, lamp_feeder, feeder_xy, feeder_cabinet, cabinet_xy, cabinet_commune[cabinets]
 
 
@@ -170,7 +177,7 @@ def _into_town(territory: Territory, xy: Floats) -> Floats:
     outside = ~shapely.contains_xy(town, xy)
     edge = [
         shapely.get_coordinates(shapely.shortest_line(town, point))[0]
-        for point in shapely.points(xy[outside])
+        for point in [Point(place) for place in xy[outside]]
     ]
     moved = xy.copy()
     if edge:
@@ -197,9 +204,12 @@ def _camera_nodes(
     groups = _split(camera_xy, np.arange(count), CAMERAS_PER_NODE)
     for number, group in enumerate(groups):
         camera_node[group] = number
-    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)
+    node_xy = _first_nearest_centre(camera_xy, camera_node, len(groups)) + (-12.0, 4.0)  # noqa: RUF005 - arithmetic on an array, not a join
     tree = shapely.STRtree([area.shape for area in territory.neighbourhoods])
-    near = [territory.neighbourhoods[i].name for i in tree.nearest(shapely.points(node_xy)).tolist()]
+    near = [
+        territory.neighbourhoods[i].name
+        for i in np.atleast_1d(tree.nearest(shapely.points(node_xy))).tolist()
+    ]
     names = tuple(f"Nodo {number + 1:02d} · {name}" for number, name in enumerate(near))
     return node_xy, names, camera_xy, camera_node
 

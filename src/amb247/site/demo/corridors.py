@@ -1,6 +1,6 @@
 """Named places and corridors of the city, by rough coordinates (facts; sources in README.md)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def corridor_points(corridor: Corridor) -> Floats:
     return np.array(points)
 
 
-CORRIDORS = tuple(Corridor(name, road_class, tuple(stops)) for name, road_class, *stops in (
+_TABLE: tuple[tuple[Any, ...], ...] = (
     ("Carrera 9", "secondary", (9, 24), (9, 45)),
     ("Carrera 15", "arterial", "la_virgen", (15, 14), (15, 45), (16.4, 52), "puerta_del_sol"),
     ("Carrera 17", "secondary", (17, 30), (17, 56), "canelos"),
@@ -125,7 +125,7 @@ CORRIDORS = tuple(Corridor(name, road_class, tuple(stops)) for name, road_class,
      (-73.1080, 7.1780), (-73.0960, 7.1960)),
     ("Carrera 10 Norte", "secondary", "colseguros", "maria_paz", "betania", "bavaria", "cafe_madrid"),
     ("Vía Chimitá", "arterial", "palenque", (-73.1545, 7.0860), "chimita", (-73.1490, 7.1150),
-     (-73.1455, 7.1280), (-73.1470, 7.1400), (-73.1445, 7.1520), "bavaria"),
+     (-73.1455, 7.1280), (-73.1470, 7.1400), (-73.1445, 7.1520), "bavaria", "cafe_madrid"),
     ("Autopista Floridablanca", "arterial", "puerta_del_sol", "garcia_cadena", "diamante", "provenza",
      "canaveral", "molinos", "papi", "cauchos"),
     ("Autopista Piedecuesta", "arterial", "cauchos", (-73.0705, 7.0340), (-73.0670, 7.0190), "pc_norte",
@@ -158,4 +158,6 @@ CORRIDORS = tuple(Corridor(name, road_class, tuple(stops)) for name, road_class,
     ("Diagonal 56", "secondary", "c36x56", "terrazas", "la_flora"),
     ("Carrera 23", "secondary", "inem", "cristal"),
     ("Avenida 89", "secondary", "diamante", "fontana", "terminal"),
-))  # fmt: skip
+)  # fmt: skip
+
+CORRIDORS = tuple(Corridor(name, road_class, tuple(stops)) for name, road_class, *stops in _TABLE)

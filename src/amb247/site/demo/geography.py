@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import shapely
+from shapely.geometry import LineString
 from shapely.geometry.base import BaseGeometry
 
 from amb247.site.demo.city import City
@@ -41,7 +41,7 @@ def _feature(area: Area) -> dict[str, Any]:
 def roads(city: City) -> Iterator[Entity]:
     """RoadSegment entities: the lines to draw, arterials first."""
     for number, road in enumerate(drawn_roads(city)):
-        line = shapely.simplify(shapely.linestrings(road.points), DRAW_TOLERANCE_M)
+        line = LineString(road.points).simplify(DRAW_TOLERANCE_M)
         attributes = {
             "name": prop(road.name),
             "roadClass": prop(road.road_class),

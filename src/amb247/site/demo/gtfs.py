@@ -21,6 +21,7 @@ NOTICE = "Ciudad sintética de demostración: no es la oferta real de transporte
 NIGHT_NOTICE = "servicio nocturno de demostración"
 BASE_S = 5 * 3600
 """Where stop_times start counting; frequencies shift it, so any hour does."""
+FEED_INFO = "feed_publisher_name,feed_publisher_url,feed_lang,feed_start_date,feed_end_date,feed_version,feed_contact_url"
 URL = "https://example.org/amb247-demo"
 
 
@@ -71,8 +72,7 @@ def _tables(city: City, start: date, end: date) -> dict[str, tuple[str, list[Seq
     return {
         "agency.txt": ("agency_id,agency_name,agency_url,agency_timezone,agency_lang", list(_agencies(city))),
         "feed_info.txt": (
-            "feed_publisher_name,feed_publisher_url,feed_lang,feed_start_date,feed_end_date,feed_version,"
-            "feed_contact_url",
+            FEED_INFO,
             [(f"AMB 24/7 · {NOTICE}", URL, "es", _day(start), _day(end), f"sintetica-{city.seed}", URL)],
         ),
         "routes.txt": (

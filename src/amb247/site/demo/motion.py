@@ -115,7 +115,8 @@ class Motion:
         at = second - age[on]
         progress = (at - whole.depart[on]) / whole.pace[on]
         rate = 1 / whole.pace[on]
-        self._apply(delays, day, on, age[on], now, progress, rate, whole)
+        ours = [delay for delay in delays if delay.trip[0] == day]
+        self._apply(ours, whole, now, rows=on, age=age[on], progress=progress, rate=rate)
         return (
             np.full(len(on), number), on, whole.pattern[on], whole.depart[on], whole.vehicle[on],
             whole.night[on], progress, rate, age[on],
@@ -124,17 +125,16 @@ class Motion:
     def _apply(
         self,
         delays: list[Delay],
-        day: date,
+        whole: Plan,
+        now: datetime,
+        *,
         rows: Ints,
         age: Ints,
-        now: datetime,
         progress: Floats,
         rate: Floats,
-        whole: Plan,
     ) -> None:
+        """Hold back the delayed trips, in place."""
         for delay in delays:
-            if delay.trip[0] != day:
-                continue
             index = int(np.searchsorted(rows, delay.trip[1]))
             if index < len(rows) and rows[index] == delay.trip[1]:
                 since = (now - delay.begins).total_seconds() - float(age[index])

@@ -175,7 +175,7 @@ class Simulation:
             told += self._lamps(last, current)
             told += self._feeders(last, current)
             told += self._cameras(last, current)
-        return told
+        return _once_each(told)
 
     def _alerts(self, last: _Snapshot | None, current: _Snapshot) -> Iterator[Entity]:
         known = {} if last is None else last.alerts
@@ -195,20 +195,21 @@ class Simulation:
 
     def _reports(self, last: _Snapshot | None, current: _Snapshot) -> Iterator[Entity]:
         """Devices whose turn to report came since the last step; only their newest report."""
-        city, episodes = self.city, self.episodes(current.at)
+        episodes = self.episodes(current.at)
         for salt, numbers in current.reports.items():
             before = None if last is None else last.reports[salt]
             if before is None and salt in (FEEDER_SALT, CABINET_SALT):
                 continue
             due = np.arange(len(numbers)) if before is None else np.flatnonzero(numbers > before)
             for device in due.tolist():
-                made = self._report(city, salt, device, int(numbers[device]), current, episodes)
+                made = self._report(salt, device, int(numbers[device]), current=current, episodes=episodes)
                 if made is not None:
                     yield made
 
     def _report(
-        self, city: City, salt: int, device: int, number: int, current: _Snapshot, episodes: list[Episode]
+        self, salt: int, device: int, number: int, *, current: _Snapshot, episodes: list[Episode]
     ) -> Entity | None:
+        city = self.city
         if salt == AIR_SALT:
             at = state.report_time(city, salt, device, number, state.STATION_PERIOD_S)
             return things.air_report(city, device, at, episodes)
@@ -280,6 +281,14 @@ class Simulation:
             yield entity(
                 "Camera", things.camera_urn(number), {"on": prop(bool(current.cameras_on[number]), at)}
             )
+
+
+def _once_each(told: list[Entity]) -> list[Entity]:
+    """One entity per id: what a report and a change say of the same thing is said together."""
+    merged: dict[str, Entity] = {}
+    for found in told:
+        merged.setdefault(found["id"], {}).update(found)
+    return list(merged.values())
 
 
 def cycle() -> list[tuple[str, int, int]]:

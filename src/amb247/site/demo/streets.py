@@ -76,6 +76,19 @@ class _Draft:
         return first
 
 
+@dataclass(frozen=True)
+class _Lattice:
+    """One commune's grid: columns run along axis 0, rows along axis 1."""
+
+    commune: int
+    columns: Ints
+    rows: Ints
+    points: Floats
+    inside: np.ndarray
+    number: Ints
+    """Node number, -1 outside."""
+
+
 def build_streets(seed: int, territory: Territory) -> Streets:
     draft = _Draft()
     corridors = _corridor_lines(seed)
@@ -133,9 +146,10 @@ def _lay_grid(
     inside = _is_free(area.shape.buffer(-9), barrier, points)
     number = np.full(inside.shape, -1)
     number[inside] = draft.add_nodes(points[inside]) + np.arange(int(inside.sum()))
+    lattice = _Lattice(index, columns, rows, points, inside, number)
     for axis in (0, 1):
-        kept = _edges_kept(seed, index, axis, points, inside, barrier, corridors, fact.roughness)
-        _take_lines(draft, index, axis, points, number, kept, columns=columns, rows=rows)
+        kept = _edges_kept(seed, lattice, axis, barrier=barrier, corridors=corridors)
+        _take_lines(draft, lattice, axis, kept)
 
 
 def _basis(fact: facts.Commune, shape: BaseGeometry) -> tuple[Floats, Floats, Floats]:
@@ -164,21 +178,25 @@ def _is_free(shape: BaseGeometry, barrier: BaseGeometry, points: Floats) -> np.n
     return free.reshape(points.shape[:-1])
 
 
-def _edges_kept(seed, index, axis, points, inside, barrier, corridors, roughness):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - arrays of one local algorithm
+def _edges_kept(
+    seed: int, lattice: _Lattice, axis: int, *, barrier: BaseGeometry, corridors: list[Floats]
+) -> np.ndarray:
     """Which steps along an axis of the lattice are streets: both ends free, no twin of a corridor, some gaps."""
+    points, inside = lattice.points, lattice.inside
     first, second = (points[:-1], points[1:]) if axis == 0 else (points[:, :-1], points[:, 1:])
     kept = inside[:-1] & inside[1:] if axis == 0 else inside[:, :-1] & inside[:, 1:]
     middle, step = (first + second) / 2, second - first
     kept[kept] = ~shapely.contains_xy(barrier, middle[kept])
     kept[kept] = ~_beside_corridor(middle[kept], step[kept], corridors)
-    draw = hashed(seed, 31, index, axis, np.arange(kept.size)).reshape(kept.shape)
-    return kept & (draw > 0.025 + 0.13 * roughness)
+    draw = hashed(seed, 31, lattice.commune, axis, np.arange(kept.size)).reshape(kept.shape)
+    chosen: np.ndarray = kept & (draw > 0.025 + 0.13 * facts.COMMUNES[lattice.commune].roughness)
+    return chosen
 
 
 def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> np.ndarray:
     starts = np.vstack([line[:-1] for line in corridors])
     ends = np.vstack([line[1:] for line in corridors])
-    tree = shapely.STRtree(shapely.linestrings(np.stack([starts, ends], axis=1)))
+    tree = shapely.STRtree(np.asarray(shapely.linestrings(np.stack([starts, ends], axis=1))))
     near, segment = tree.query(shapely.points(middle), predicate="dwithin", distance=PARALLEL_M)
     way = ends[segment] - starts[segment]
     turn = np.degrees(np.arctan2(step[near, 1], step[near, 0]) - np.arctan2(way[:, 1], way[:, 0])) % 180
@@ -187,16 +205,17 @@ def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> n
     return twin
 
 
-def _take_lines(draft, index, axis, points, number, kept, *, columns, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as above
+def _take_lines(draft: _Draft, lattice: _Lattice, axis: int, kept: np.ndarray) -> None:
     """Each unbroken row of kept steps becomes one road to draw and its edges of the graph."""
-    across_index = rows if axis == 0 else columns
+    across_index = lattice.rows if axis == 0 else lattice.columns
+    index = lattice.commune
     for line in range(len(across_index)):
         steps = kept[:, line] if axis == 0 else kept[line]
         name = _street_name(index, axis, int(across_index[line]))
         for start, end in _runs(steps):
             where = (slice(start, end + 1), line) if axis == 0 else (line, slice(start, end + 1))
-            ids = number[where].tolist()
-            draft.roads.append(Road(name, "street", points[where]))
+            ids = lattice.number[where].tolist()
+            draft.roads.append(Road(name, "street", lattice.points[where]))
             draft.edges.extend((a, b, STREET, name, index) for a, b in itertools.pairwise(ids))
 
 
@@ -222,7 +241,7 @@ def _stitch(draft: _Draft, barrier: BaseGeometry) -> None:
     home[ends[:, 0]] = home[ends[:, 1]] = np.array([edge[4] for edge in draft.edges])
     degree = np.bincount(ends.ravel(), minlength=len(nodes))
     loose = np.flatnonzero((degree > 0) & (degree < 4))
-    tree = shapely.STRtree(shapely.points(nodes[loose]))
+    tree = shapely.STRtree(np.asarray(shapely.points(nodes[loose])))
     a, b = tree.query(shapely.points(nodes[loose]), predicate="dwithin", distance=92.0)
     a, b = loose[a], loose[b]
     other = (home[a] != home[b]) & (a < b)
@@ -350,4 +369,5 @@ def _main_component(pairs: Ints, count: int) -> np.ndarray:
         label = spread
     linked = np.unique(pairs)
     biggest = np.bincount(label[linked]).argmax()
-    return label == biggest
+    connected: np.ndarray = label == biggest
+    return connected

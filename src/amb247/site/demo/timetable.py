@@ -105,7 +105,7 @@ def congestion(seconds: Floats, service: str) -> Floats:
 @lru_cache(maxsize=8)
 def plan(transit_key: "TransitKey", day: date) -> Plan:
     """The plan of one day: a pure function of the city and the date."""
-    transit, seed, stretch = transit_key.transit, transit_key.seed, transit_key.stretch
+    transit, stretch = transit_key.transit, transit_key.stretch
     service = service_of(day)
     bunches = bunched_patterns(transit_key, day)
     rows = []
@@ -114,7 +114,7 @@ def plan(transit_key: "TransitKey", day: date) -> Plan:
         for night in (False, True):
             chosen = [span for span in spans if span.night == night]
             if chosen:
-                rows.append(_route_rows(transit, seed, day, route, chosen, bunches))
+                rows.append(_route_rows(transit_key, day, route, spans=chosen, bunches=bunches))
     table = np.concatenate(rows)
     table = table[np.argsort(table[:, 1], kind="stable")]
     return Plan(
@@ -170,8 +170,9 @@ def _spells(spans: list[Window]) -> list[tuple[int, int]]:
 
 
 def _route_rows(
-    transit: Transit, seed: int, day: date, route: int, spans: list[Window], bunches: dict[int, int]
+    transit_key: TransitKey, day: date, route: int, *, spans: list[Window], bunches: dict[int, int]
 ) -> np.ndarray:
+    transit, seed = transit_key.transit, transit_key.seed
     departures = []
     for direction in (0, 1):
         times = _departures(seed, day, route, direction, spans)

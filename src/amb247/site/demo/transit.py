@@ -74,8 +74,9 @@ def build_transit(streets: Streets, territory: Territory, *, route_count: int) -
     for number, route in enumerate(routes):
         path, edges = _path(streets, [anchors[place] for place in route.via])
         ends = (_end_name(route, 0), _end_name(route, -1))
-        patterns.append(_pattern(streets, stops, number, 0, path, edges, ends[1]))
-        patterns.append(_pattern(streets, stops, number, 1, path[::-1], edges[::-1], ends[0]))
+        patterns.append(_pattern(streets, stops, path, edges, route=number, direction=0, headsign=ends[1]))
+        path, edges = path[::-1], edges[::-1]
+        patterns.append(_pattern(streets, stops, path, edges, route=number, direction=1, headsign=ends[0]))
     return Transit(routes, tuple(patterns), tuple(stops.stops))
 
 
@@ -153,7 +154,8 @@ def _shortest(streets: Streets, start: int, end: int) -> tuple[list[int], list[i
 
 def _without_spurs(nodes: list[int], edges: list[int]) -> tuple[list[int], list[int]]:
     """Take out a, b, a: a waypoint slightly off the way would make the bus go and come back."""
-    kept_nodes, kept_edges = [nodes[0]], []
+    kept_nodes = [nodes[0]]
+    kept_edges: list[int] = []
     for node, edge in zip(nodes[1:], edges, strict=True):
         if kept_edges and kept_edges[-1] == edge:
             kept_nodes.pop()
@@ -219,10 +221,11 @@ def _rank(name: str) -> tuple[bool, str]:
 def _pattern(
     streets: Streets,
     book: _StopBook,
-    route: int,
-    direction: int,
     path: list[int],
     edges: list[int],
+    *,
+    route: int,
+    direction: int,
     headsign: str,
 ) -> Pattern:
     line = streets.nodes[path]

@@ -25,14 +25,38 @@ class Door:
 
 
 DOORS = (
-    Door("/centro/", _("Centro de control"), "map", "g m", territory.Permission.CENTRE_VIEW,
-         _("Mapa, alertas, lista y cifras de la ciudad, que se mueven solos.")),
-    Door("/fuentes/", _("Fuentes de datos"), "feed", "g f", territory.Permission.FEEDS_VIEW,
-         _("Qué llega, con qué demora, y qué se rechazó y por qué.")),
-    Door("/movilidad/gtfs/", _("Rutas y horarios GTFS"), "bus", "g b", territory.Permission.GTFS_VIEW,
-         _("Versiones del GTFS: importarlas, compararlas, activarlas y volver a la anterior.")),
-    Door("/territorio/", _("Territorio y personas"), "territory", "g t", territory.Permission.TERRITORY_VIEW,
-         _("Municipios, comunas y barrios; personas, roles, fichas de acceso y bitácora.")),
+    Door(
+        "/centro/",
+        _("Centro de control"),
+        "map",
+        "g m",
+        territory.Permission.CENTRE_VIEW,
+        _("Mapa, alertas, lista y cifras de la ciudad, que se mueven solos."),
+    ),
+    Door(
+        "/fuentes/",
+        _("Fuentes de datos"),
+        "feeds",
+        "g f",
+        territory.Permission.FEEDS_VIEW,
+        _("Qué llega, con qué demora, y qué se rechazó y por qué."),
+    ),
+    Door(
+        "/movilidad/gtfs/",
+        _("Rutas y horarios GTFS"),
+        "bus",
+        "g b",
+        territory.Permission.GTFS_VIEW,
+        _("Versiones del GTFS: importarlas, compararlas, activarlas y volver a la anterior."),
+    ),
+    Door(
+        "/territorio/",
+        _("Territorio y personas"),
+        "territory",
+        "g t",
+        territory.Permission.TERRITORY_VIEW,
+        _("Municipios, comunas y barrios; personas, roles, fichas de acceso y bitácora."),
+    ),
 )
 
 
@@ -48,9 +72,15 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 def menu(request: HttpRequest) -> list[dict[str, Any]]:
     user = getattr(request, "user", None)
     return [
-        {"url": door.url, "label": door.label, "icon": door.icon, "key": door.key,
-         "current": request.path.startswith(door.url)}
-        for door in DOORS if territory.can(user, door.permission)
+        {
+            "url": door.url,
+            "label": door.label,
+            "icon": door.icon,
+            "key": door.key,
+            "current": request.path.startswith(door.url),
+        }
+        for door in DOORS
+        if territory.can(user, door.permission)
     ]
 
 

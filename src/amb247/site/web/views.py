@@ -27,14 +27,20 @@ def portal(request: HttpRequest) -> HttpResponse:
     counts = live.picture.counts(None) if live is not None and live.is_ready else {}
     municipalities = territory.areas(territory.Level.MUNICIPALITY)
     known = [area.population for area in municipalities if area.population]
-    return render(request, "site/portal.html", {
-        "doors": [{"url": door.url, "label": door.label, "icon": door.icon, "description": door.description}
-                  for door in DOORS],
-        "figures": portal_figures(counts),
-        "city_name": city_name() or "AMB",
-        "population": sum(known) if len(known) == len(municipalities) else None,
-        "municipalities": [area.name for area in municipalities],
-    })
+    return render(
+        request,
+        "site/portal.html",
+        {
+            "doors": [
+                {"url": door.url, "label": door.label, "icon": door.icon, "description": door.description}
+                for door in DOORS
+            ],
+            "figures": portal_figures(counts),
+            "city_name": city_name() or "AMB",
+            "population": sum(known) if len(known) == len(municipalities) else None,
+            "municipalities": [area.name for area in municipalities],
+        },
+    )
 
 
 def portal_figures(counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
@@ -46,9 +52,14 @@ def portal_figures(counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
         ("camera", _("Cámaras"), "fault", _("fuera de línea")),
     )
     return [
-        {"count": "", "value": sum(counts[layer].values()), "label": label,
-         "look": {"count": "", "value": counts[layer][state], "label": words}}
-        for layer, label, state, words in shown if sum(counts.get(layer, {}).values())
+        {
+            "count": "",
+            "value": sum(counts[layer].values()),
+            "label": label,
+            "look": {"count": "", "value": counts[layer][state], "label": words},
+        }
+        for layer, label, state, words in shown
+        if sum(counts.get(layer, {}).values())
     ]
 
 
@@ -64,11 +75,15 @@ def feed(request: HttpRequest, slug: str) -> HttpResponse:
     found = next((status for status in context.feed_statuses() if status.slug == slug), None)
     if found is None:
         raise Http404
-    return render(request, "site/feed.html", {
-        "feed": found,
-        "refusals": context.feed_refusals(slug),
-        "bars": minute_bars(context.feed_minutes(slug, since=timezone.now() - timedelta(hours=2))),
-    })
+    return render(
+        request,
+        "site/feed.html",
+        {
+            "feed": found,
+            "refusals": context.feed_refusals(slug),
+            "bars": minute_bars(context.feed_minutes(slug, since=timezone.now() - timedelta(hours=2))),
+        },
+    )
 
 
 def minute_bars(minutes: list[Any]) -> dict[str, Any]:
@@ -80,8 +95,15 @@ def minute_bars(minutes: list[Any]) -> dict[str, Any]:
         x = 120 - int((now - row.minute).total_seconds() // 60) - 1
         if 0 <= x < 120:
             taken, refused = 60 * row.taken / highest, 60 * row.refused / highest
-            bars.append({"x": x, "y": round(60 - taken - refused, 1), "taken": round(taken, 1),
-                         "y_taken": round(60 - taken, 1), "refused": round(refused, 1)})
+            bars.append(
+                {
+                    "x": x,
+                    "y": round(60 - taken - refused, 1),
+                    "taken": round(taken, 1),
+                    "y_taken": round(60 - taken, 1),
+                    "refused": round(refused, 1),
+                }
+            )
     return {"bars": bars, "highest": highest}
 
 

@@ -20,7 +20,9 @@ def newest(cursor: Any) -> Cursor:
 
 def read(cursor: Any, since: Cursor, *, limit: int) -> list[Change]:
     """Changes after a position, in order; `cursor` is any psycopg cursor (Django's, or the live hub's own)."""
-    cursor.execute(statement("amb247.context", "read_changes"), {"tx": str(since.tx), "seq": since.seq, "limit": limit})
+    cursor.execute(
+        statement("amb247.context", "read_changes"), {"tx": str(since.tx), "seq": since.seq, "limit": limit}
+    )
     return [
         Change(Cursor(tx, seq), at.astimezone(UTC), op, entity_id, types, orjson.loads(attributes), source)
         for tx, seq, at, op, entity_id, types, attributes, source in cursor.fetchall()

@@ -26,7 +26,8 @@ def to_entity(row: Sequence[Any]) -> dict[str, Any]:
     entity: dict[str, Any] = {"id": entity_id, "type": types[0] if len(types) == 1 else types}
     if scope:
         entity["scope"] = scope
-    return entity | orjson.loads(doc)
+    attributes: dict[str, Any] = orjson.loads(doc)
+    return entity | attributes
 
 
 def get(entity_id: str) -> dict[str, Any] | None:
@@ -37,8 +38,14 @@ def get(entity_id: str) -> dict[str, Any] | None:
 
 
 def query(
-    entity_type: str, *, where: Sequence[Condition], within: Mapping[str, Any] | None,
-    near: tuple[float, float, float] | None, order_by: str | None, limit: int, offset: int,
+    entity_type: str,
+    *,
+    where: Sequence[Condition],
+    within: Mapping[str, Any] | None,
+    near: tuple[float, float, float] | None,
+    order_by: str | None,
+    limit: int,
+    offset: int,
 ) -> list[dict[str, Any]]:
     """See `context.api.query`."""
     if not (0 < limit <= MAX_LIMIT) or offset < 0:
@@ -111,8 +118,10 @@ def _conditions(entity_type: str, where: Sequence[Condition]) -> tuple[str, list
         if operator not in COMPARISONS:
             raise BadQuery(f"unknown operator {operator!r}; use {', '.join(COMPARISONS)} or exists")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            sql += (f" AND CASE WHEN jsonb_typeof(doc->%s->'value') = 'number' THEN (doc->%s->>'value')::float8 END "
-                    f"{COMPARISONS[operator]} %s")
+            sql += (
+                f" AND CASE WHEN jsonb_typeof(doc->%s->'value') = 'number' THEN (doc->%s->>'value')::float8 END "
+                f"{COMPARISONS[operator]} %s"
+            )
             parameters += [attribute, attribute, value]
         else:
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -134,7 +143,7 @@ def _shape(within: Mapping[str, Any] | None) -> Any:
     if within is None:
         return None
     try:
-        shape = shapely.geometry.shape(within)
+        shape = shapely.geometry.shape(dict(within))
     except Exception as problem:
         raise BadQuery(f"within is no GeoJSON geometry: {problem}") from problem
     if shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
@@ -158,12 +167,18 @@ def _geometry(entity: Mapping[str, Any]) -> Any:
 def distance_m(near: tuple[float, float, float], entity: Mapping[str, Any]) -> float:
     """Great-circle distance from a point to an entity's location (to its nearest vertex when it is no point)."""
     geometry = entity["location"]["value"]
-    points = [geometry["coordinates"]] if geometry["type"] == "Point" else shapely.get_coordinates(
-        shapely.geometry.shape(geometry))
+    points = (
+        [geometry["coordinates"]]
+        if geometry["type"] == "Point"
+        else shapely.get_coordinates(shapely.geometry.shape(geometry))
+    )
     return min(_haversine(near[0], near[1], float(p[0]), float(p[1])) for p in points)
 
 
 def _haversine(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     a1, a2 = math.radians(lat1), math.radians(lat2)
-    h = math.sin((a2 - a1) / 2) ** 2 + math.cos(a1) * math.cos(a2) * math.sin(math.radians(lon2 - lon1) / 2) ** 2
+    h = (
+        math.sin((a2 - a1) / 2) ** 2
+        + math.cos(a1) * math.cos(a2) * math.sin(math.radians(lon2 - lon1) / 2) ** 2
+    )
     return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))

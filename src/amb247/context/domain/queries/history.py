@@ -21,7 +21,9 @@ def value_of(instance: dict[str, Any]) -> Any:
     return instance.get(VALUE_KEY[instance["type"]])
 
 
-def history(entity_id: str, attribute: str, start: datetime, end: datetime, *, limit: int) -> list[Observation]:
+def history(
+    entity_id: str, attribute: str, start: datetime, end: datetime, *, limit: int
+) -> list[Observation]:
     """The newest `limit` observations of the interval, in the order of time."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -43,7 +45,8 @@ def _unrecorded(entity_id: str, attribute: str, start: datetime, end: datetime) 
     stored = orjson.loads(row[0]) if row is not None and row[0] is not None else []
     found = [
         Observation(datetime.fromisoformat(one["modifiedAt"]), value_of(one))
-        for one in (stored if isinstance(stored, list) else [stored]) if is_unrecorded(one)
+        for one in (stored if isinstance(stored, list) else [stored])
+        if is_unrecorded(one)
     ]
     return [one for one in found if start <= one.at < end]
 
