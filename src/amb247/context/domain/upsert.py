@@ -124,7 +124,9 @@ def _load(writing: Writing, good: list[Checked]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement("amb247.context", "lock_entities"), {"ids": ids})
         for entity_id, types, scope, doc, version in cursor.fetchall():
-            writing.pending[entity_id] = Pending(entity_id, types, scope, orjson.loads(doc), version)
+            writing.pending[entity_id] = Pending(
+                entity_id, types.split(), scope.split(), orjson.loads(doc), version
+            )
 
 
 def _apply(writing: Writing, checked: Checked, *, newest_wins: bool) -> Refusal | None:
@@ -288,7 +290,9 @@ def history_line(entity_id: str, name: str, instance: Instance, modified: str) -
             unit, body = "\\N", _json_field(_without_stamps(instance))
     else:
         body = _json_field(_without_stamps(instance))
-    return f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{unit}\t{body}\n"
+    return (
+        f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{unit}\t{body}\n"
+    )
 
 
 def _without_stamps(instance: Instance) -> Instance:

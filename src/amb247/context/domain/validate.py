@@ -48,6 +48,7 @@ GEOMETRY_DEPTH = {
     "Polygon": 2,
     "MultiPolygon": 3,
 }
+SCOPE = re.compile(r"/[^\s]{1,300}\Z")
 RESERVED = frozenset({"id", "type", "scope", "@context"})
 MADE_HERE = frozenset({"createdAt", "modifiedAt", "instanceId", "deletedAt"})
 
@@ -143,9 +144,10 @@ def _check(index: int, entity: Any, clock: Clock, *, strict: bool) -> Checked:
         if name not in _good_names:
             _check_name(name)
         if isinstance(raw, list):
-            attributes[name] = given = _several(name, raw, clock)
+            given: Instance | list[Instance] = _several(name, raw, clock)
         else:
-            attributes[name] = given = _instance(name, raw, clock)
+            given = _instance(name, raw, clock)
+        attributes[name] = given
         if declared:
             _check_declared(name, given, declared, strict=strict)
     location = attributes.get("location")
@@ -212,7 +214,7 @@ def _scope(given: Any) -> list[str] | None:
     if given is None:
         return None
     scopes = [given] if isinstance(given, str) else given
-    if not isinstance(scopes, list) or not all(isinstance(s, str) and s.startswith("/") for s in scopes):
+    if not isinstance(scopes, list) or not all(isinstance(s, str) and SCOPE.match(s) for s in scopes):
         raise Problem("scope", "is no scope", "send paths such as /Bucaramanga/Norte", "bad_scope")
     return scopes
 
