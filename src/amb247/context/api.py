@@ -6,7 +6,7 @@ transaction, so that paperwork and things can change together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,14 @@ from amb247.context.data import (
     FeedRefusalCount,
     FeedStatus,
     Hour,
+    Intake,
+    LineFault,
     Observation,
     UpsertReport,
 )
 from amb247.context.domain import delete as _delete
 from amb247.context.domain import feeds as _feeds
+from amb247.context.domain import intake as _intake
 from amb247.context.domain import upsert as _upsert
 from amb247.context.domain.feeds import FeedHandle
 from amb247.context.domain.partitions import prepare_ahead
@@ -54,6 +57,7 @@ __all__ = [
     "query",
     "roll_up",
     "stream",
+    "take_entities",
     "upsert",
     "values_at",
 ]
@@ -254,3 +258,26 @@ def feed_minutes(slug: str, *, since: datetime) -> list[FeedMinuteCount]:
 def feed_refusals(slug: str) -> list[FeedRefusalCount]:
     """Why rows of one feed were refused, the most frequent reason first."""
     return _feeds.refusals(slug)
+
+
+def take_entities(
+    entities: Iterable[tuple[int, Mapping[str, Any] | LineFault]],
+    *,
+    feed: FeedHandle,
+    source: str,
+    max_faults: int = 200,
+) -> Intake:
+    """Take a stream of numbered entities in batches of 1,000, keeping the good ones and counting the rest.
+
+    Parameters
+    ----------
+    entities : iterable of (line number, entity or fault)
+        As `adapters.ngsild_lines.read_lines` gives them, or any adapter's own.
+    feed : FeedHandle
+        Where messages are counted.
+    source : str
+        Who says so; written to the change feed.
+    max_faults : int
+        How many faults are kept in words; all are counted.
+    """
+    return _intake.take_entities(entities, feed=feed, source=source, max_faults=max_faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,35 @@ class UpsertReport:
         for refusal in self.refused:
             counts[refusal.code] = counts.get(refusal.code, 0) + 1
         return counts
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """A line that was not taken: its number in the file, the entity if known, the field, the reason, the remedy."""
+
+    line: int
+    entity_id: str | None
+    field: str
+    reason: str
+    remedy: str
+    code: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of a stream of entities: ``lines == taken + refused_total``."""
+
+    lines: int = 0
+    taken: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    faults: list[LineFault] = field(default_factory=list)
+
+    @property
+    def refused_total(self) -> int:
+        return sum(self.refused.values())
 
 
 class Cursor(NamedTuple):

@@ -7,8 +7,8 @@ import getpass
 import secrets
 import sys
 
-from amb247.site.cli import OK
 from amb247.site.database import database, migrate
+from amb247.site.terminal import OK
 
 
 def run_admin(chosen: argparse.Namespace) -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from amb247 import __version__
 from amb247.kernel.engine.binaries import find_binaries
-from amb247.site.cli import OK, REFUSED, complain, say
 from amb247.site.database import database
 from amb247.site.paths import data_directory
+from amb247.site.terminal import OK, REFUSED, complain, say
 
 MANIFEST = "manifest.json"
 DUMP = "database.dump"

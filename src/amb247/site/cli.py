@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amb247 import __version__
 from amb247.kernel.engine import EngineError
-
-OK, REFUSED, USAGE, BROKEN = 0, 1, 2, 70
+from amb247.site.terminal import BROKEN, OK, complain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,13 +131,3 @@ def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int | No
         return result
 
     return run
-
-
-def say(words: str) -> None:
-    print(f"· {words}", file=sys.stderr, flush=True)
-
-
-def complain(words: str, detail: str = "") -> None:
-    print(f"\n{words}", file=sys.stderr)
-    if detail:
-        print(detail, file=sys.stderr)

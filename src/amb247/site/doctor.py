@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from amb247 import __version__
 from amb247.site import frontend_build
-from amb247.site.cli import OK, REFUSED
 from amb247.site.database import database
 from amb247.site.paths import data_directory
+from amb247.site.terminal import OK, REFUSED
 
 Finding = tuple[bool, str, str]
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from amb247.site.cli import OK, REFUSED, USAGE, complain
 from amb247.site.database import database, migrate
+from amb247.site.terminal import OK, REFUSED, USAGE, complain
 
 
 def add_import_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,14 +107,14 @@ def _import_territory(chosen: argparse.Namespace) -> int:
 
 def _import_entities(chosen: argparse.Namespace) -> int:
     from amb247.context import api as context
-    from amb247.context.adapters.ngsild_lines import read_lines, take_entities
+    from amb247.context.adapters.ngsild_lines import read_lines
     from amb247.context.errors import ContextError
 
     handle = context.feed(chosen.feed, name=chosen.feed, kind="NGSI-LD")
     worst = OK
     for path in chosen.files:
         try:
-            total = take_entities(read_lines(path), feed=handle, source=path.name)
+            total = context.take_entities(read_lines(path), feed=handle, source=path.name)
         except ContextError as problem:
             complain(str(problem))
             return USAGE

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amb247.site.cli import OK, REFUSED, complain, say
+from amb247.site.terminal import OK, REFUSED, complain, say
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LOCALE = PACKAGE / "site" / "locale"

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from amb247.site import frontend_build
-from amb247.site.cli import BROKEN, OK, REFUSED, complain, say
 from amb247.site.messages import compile_catalogues
+from amb247.site.terminal import BROKEN, OK, REFUSED, complain, say
 
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 

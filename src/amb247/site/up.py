@@ -19,9 +19,9 @@ from pathlib import Path
 import uvicorn
 
 from amb247.site import frontend_build, messages
-from amb247.site.cli import BROKEN, OK, complain, say
 from amb247.site.database import database, migrate
 from amb247.site.paths import data_directory
+from amb247.site.terminal import BROKEN, OK, complain, say
 
 GRACE_S = 2  # an open event stream would otherwise keep the server from stopping
 STARTED = time.monotonic()

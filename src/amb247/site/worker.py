@@ -8,8 +8,8 @@ import signal
 import threading
 from types import FrameType
 
-from amb247.site.cli import OK
 from amb247.site.database import database
+from amb247.site.terminal import OK
 
 log = logging.getLogger("amb247.worker")
 

@@ -13,8 +13,7 @@ from typing import Any
 import orjson
 
 from amb247.context import api as context
-from amb247.context.adapters.ngsild_lines import take_entities
-from amb247.context.domain.feeds import FeedHandle
+from amb247.context.api import FeedHandle
 from amb247.mobility import api as mobility
 from amb247.site.demo.city import City, build_city
 from amb247.site.demo.geography import territory_geojson
@@ -65,8 +64,11 @@ def ensure_demo_city(*, seed: int, scale: float, say: Callable[[str], None]) -> 
         mobility.import_gtfs(feed, feed=BUS_FEED, name="AMB (demo)", synthetic=True, activate=True)
     say(f"  51 rutas en GTFS ({time.monotonic() - started:.0f} s)")
     things = things_feed()
-    total = take_entities(enumerate(all_things(city, now, observed_at=now - timedelta(hours=WARM_UP_H)), 1),
-                          feed=things, source=SOURCE)
+    total = context.take_entities(
+        enumerate(all_things(city, now, observed_at=now - timedelta(hours=WARM_UP_H)), 1),
+        feed=things,
+        source=SOURCE,
+    )
     say(f"  {total.taken:,} cosas de la ciudad ({time.monotonic() - started:.0f} s)".replace(",", "."))
     simulation = Simulation(city)
     for at, step in simulation.warm_up(now, WARM_UP_H):
@@ -98,8 +100,9 @@ def last_step() -> datetime | None:
 
 
 def things_feed() -> FeedHandle:
-    return context.feed("demo-things", name="Cosas de la ciudad (demo)", kind="NGSI-LD", synthetic=True,
-                        expected_every_s=60)
+    return context.feed(
+        "demo-things", name="Cosas de la ciudad (demo)", kind="NGSI-LD", synthetic=True, expected_every_s=60
+    )
 
 
 def take_step(step: Step, *, at: datetime, things: FeedHandle) -> None:
@@ -107,7 +110,7 @@ def take_step(step: Step, *, at: datetime, things: FeedHandle) -> None:
     if step.vehicle_positions is not None:
         mobility.take_message(step.vehicle_positions, feed=BUS_FEED, received_at=at)
     if step.entities:
-        take_entities(_numbered(step.entities), feed=things, source=SOURCE)
+        context.take_entities(_numbered(step.entities), feed=things, source=SOURCE)
 
 
 def _numbered(entities: Iterable[dict[str, Any]]) -> Iterable[tuple[int, dict[str, Any]]]:

@@ -189,7 +189,8 @@ def _edges_kept(
     kept[kept] = ~shapely.contains_xy(barrier, middle[kept])
     kept[kept] = ~_beside_corridor(middle[kept], step[kept], corridors)
     draw = hashed(seed, 31, lattice.commune, axis, np.arange(kept.size)).reshape(kept.shape)
-    return kept & (draw > 0.025 + 0.13 * facts.COMMUNES[lattice.commune].roughness)
+    chosen: np.ndarray = kept & (draw > 0.025 + 0.13 * facts.COMMUNES[lattice.commune].roughness)
+    return chosen
 
 
 def _beside_corridor(middle: Floats, step: Floats, corridors: list[Floats]) -> np.ndarray:
@@ -368,4 +369,5 @@ def _main_component(pairs: Ints, count: int) -> np.ndarray:
         label = spread
     linked = np.unique(pairs)
     biggest = np.bincount(label[linked]).argmax()
-    return label == biggest
+    connected: np.ndarray = label == biggest
+    return connected

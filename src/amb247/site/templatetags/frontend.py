@@ -31,7 +31,7 @@ _known: tuple[float, Manifest] | None = None
 
 def manifest() -> Manifest:
     """The build's manifest, read again when the file changes. Empty, with a logged error, when nothing is built."""
-    global _known
+    global _known  # noqa: PLW0603 - one manifest per process
     path = DIST / "manifest.json"
     try:
         changed = path.stat().st_mtime

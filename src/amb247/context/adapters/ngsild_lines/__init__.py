@@ -1,5 +1,5 @@
 """NGSI-LD entities, one JSON object a line (or one JSON list): the form of exports, recordings and inventories."""
 
-from amb247.context.adapters.ngsild_lines.reader import LineFault, read_lines, take_entities
+from amb247.context.adapters.ngsild_lines.reader import LinesUnreadable, read_lines
 
-__all__ = ["LineFault", "read_lines", "take_entities"]
+__all__ = ["LinesUnreadable", "read_lines"]
