@@ -116,7 +116,8 @@ def thing(page: Page) -> None:
     page.goto("/centro/?capas=vehicle&estado=ok")
     wait_for_map(page)
     page.locator("a[data-thing^='Vehicle:']").first.click()
-    page.wait_for_selector("[data-thing-panel] time-chart, aside time-chart, time-chart", timeout=READY_MS)
+    page.wait_for_selector("time-chart", timeout=READY_MS)
+    page.locator("time-chart").first.scroll_into_view_if_needed()
     page.wait_for_timeout(4_000)
 
 
