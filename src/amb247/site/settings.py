@@ -143,7 +143,8 @@ ACCOUNT_SESSION_REMEMBER = None
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AMB 24/7"
 SOCIALACCOUNT_PROVIDERS = {}
-if os.environ.get("AMB_OIDC_URL"):
+OIDC_URL = os.environ.get("AMB_OIDC_URL", "")
+if OIDC_URL:
     SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
         "APPS": [
             {
@@ -151,7 +152,7 @@ if os.environ.get("AMB_OIDC_URL"):
                 "name": os.environ.get("AMB_OIDC_NAME", "OpenID Connect"),
                 "client_id": os.environ.get("AMB_OIDC_CLIENT_ID", ""),
                 "secret": os.environ.get("AMB_OIDC_SECRET", ""),
-                "settings": {"server_url": os.environ["AMB_OIDC_URL"]},
+                "settings": {"server_url": OIDC_URL},
             }
         ]
     }
