@@ -105,7 +105,9 @@ def update_catalogues(*, write: bool) -> list[str]:
                 old = read_po(file, locale=language)
         fresh = Catalog(
             locale=language,
-            project="AMB 24/7",
+            project="AMB",
+            version="24/7",
+            msgid_bugs_address="AMB 24/7",
             charset="utf-8",
             fuzzy=False,
             header_comment="# English catalogue of AMB 24/7.",

@@ -60,7 +60,9 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _row(line: AuditLine) -> dict[str, Any]:
-    changes = {name: value for name, value in ((_("antes"), line.before), (_("después"), line.after)) if value}
+    changes = {
+        name: value for name, value in ((_("antes"), line.before), (_("después"), line.after)) if value
+    }
     return {
         "line": line,
         "channel": Channel(line.channel).label,
