@@ -164,6 +164,7 @@ USE_I18N = True
 TIME_ZONE = os.environ.get("AMB_TIME_ZONE", "America/Bogota")
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["amb247.site.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA / "static"
