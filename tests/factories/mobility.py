@@ -45,7 +45,9 @@ TABLES: dict[str, str] = {
 }
 
 
-def gtfs_zip(path: Path, tables: Mapping[str, str | bytes | None] = {}, *, folder: str = "", **kinds: Any) -> Path:
+def gtfs_zip(
+    path: Path, tables: Mapping[str, str | bytes | None] = {}, *, folder: str = "", **kinds: Any
+) -> Path:
     """A feed of two routes; `tables` replaces files, None leaves one out."""
     with zipfile.ZipFile(path, "w", kinds.get("compression", zipfile.ZIP_DEFLATED)) as file:
         for name, text in (TABLES | dict(tables)).items():
@@ -60,7 +62,9 @@ def changed(file: str, old: str, new: str) -> dict[str, str]:
     return {file: TABLES[file].replace(old, new)}
 
 
-def message(*vehicles: Mapping[str, Any], at: int | None = NOON, trip_updates: int = 0, alerts: int = 0) -> Any:
+def message(
+    *vehicles: Mapping[str, Any], at: int | None = NOON, trip_updates: int = 0, alerts: int = 0
+) -> Any:
     """A FeedMessage; each vehicle is id, lat, lon, and what `vehicle_entity` takes."""
     made = gtfs_realtime_pb2.FeedMessage()
     made.header.gtfs_realtime_version = "2.0"
@@ -80,7 +84,7 @@ def message(*vehicles: Mapping[str, Any], at: int | None = NOON, trip_updates: i
 
 
 def add_vehicle(
-    made: Any, entity_id: str, *, id: str | None = "bus1", lat: float | None = 7.12, lon: float | None = -73.12,
+    made: Any, entity_id: str, *, id: str | None = "bus1", lat: float | None = 7.12, lon: float | None = -73.12,  # noqa: A002 - reads as the field it sets
     at: int | None = NOON, speed: float | None = None, bearing: float | None = None, trip: str = "", route: str = "",
     stop: str = "", label: str = "", is_deleted: bool = False, start_date: str = "", start_time: str = "",
 ) -> None:  # fmt: skip

@@ -32,8 +32,10 @@ export class CityDrawer extends HTMLElement {
     window.addEventListener("popstate", () => this.#restore(), { signal });
     this.#id = query("cosa");
     const body = this.#body;
-    if (this.#id && !this.hidden && body?.childElementCount) this.#place();
-    else if (this.#id) void this.#load();
+    if (this.#id && !this.hidden && body?.childElementCount) {
+      this.#show(true);
+      this.#place();
+    } else if (this.#id) void this.#load();
   }
 
   disconnectedCallback(): void {
@@ -45,12 +47,18 @@ export class CityDrawer extends HTMLElement {
   }
 
   close(): void {
-    this.hidden = true;
+    this.#show(false);
     this.#id = "";
     setQuery({ cosa: null }, true);
     tell("city:unselect", null);
     if (this.#opener?.isConnected) this.#opener.focus();
     else document.getElementById(this.#opener?.id ?? "")?.focus();
+  }
+
+  /** What it covers cannot be reached by the keyboard meanwhile. */
+  #show(open: boolean): void {
+    this.hidden = !open;
+    for (const other of this.parentElement?.children ?? []) if (other !== this) (other as HTMLElement).inert = open;
   }
 
   #click(event: MouseEvent): void {
@@ -76,7 +84,7 @@ export class CityDrawer extends HTMLElement {
   }
 
   async #load(): Promise<void> {
-    this.hidden = false;
+    this.#show(true);
     this.ariaBusy = "true";
     this.#last = Date.now();
     const id = this.#id;
@@ -103,7 +111,7 @@ export class CityDrawer extends HTMLElement {
     if (id === this.#id) return;
     if (id) return tell("city:select", { id, from: "url" });
     this.#id = "";
-    this.hidden = true;
+    this.#show(false);
     tell("city:unselect", null);
   }
 }

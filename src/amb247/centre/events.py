@@ -91,7 +91,7 @@ class EventStream:
 
 
 def _last_seen(request: Request) -> Cursor | None:
-    text = request.headers.get("last-event-id") or request.query_params.get("last") or ""
+    text = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
     try:
         return Cursor.parse(text)
     except ValueError:

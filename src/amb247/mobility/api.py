@@ -27,6 +27,7 @@ from amb247.mobility.domain import polling as _polling
 from amb247.mobility.domain import replay as _replay
 from amb247.mobility.domain.queries import feeds as _feeds
 from amb247.mobility.domain.recording import TableOptions
+from amb247.mobility.domain.static import checked_slug
 from amb247.mobility.errors import VersionUnknown
 from amb247.mobility.models import GtfsVersion
 from amb247.territory.api import RequestInfo
@@ -79,12 +80,14 @@ def import_gtfs(
     Raises
     ------
     FileNotFoundError, PermissionError, IsADirectoryError    the path cannot be opened
+    FeedNameRefused                                          `feed` is no slug
 
     References
     ----------
     GTFS Schedule Reference, https://gtfs.org/documentation/schedule/reference/
     """
     path = Path(path)
+    checked_slug(feed)
     with path.open("rb"):
         pass
     return _importing.import_gtfs(
@@ -179,7 +182,9 @@ def replay(
     Raises
     ------
     UnreadableRecording    a file as a whole cannot be read (its name and the reason in the message); nothing is sent
+    FeedNameRefused        `feed` is no slug
     """
+    checked_slug(feed)
     table = TableOptions(mapping or {}, separator, speed_unit, zone or timezone.get_default_timezone())
     return _replay.replay(
         files, feed=feed, name=name, speed=speed, loop=loop, as_of=as_of, keep_good=keep_good, table=table,
@@ -218,8 +223,8 @@ def take_message(
 
 
 def add_realtime_source(feed: str, url: str, *, interval_s: int = 30) -> int:
-    """Register an http(s) address that answers with GTFS-Realtime; its number. Raises SourceRefused."""
-    return _polling.add_source(feed, url, interval_s=interval_s).pk
+    """Register an http(s) address that answers with GTFS-Realtime; its number. Raises SourceRefused, FeedNameRefused."""
+    return _polling.add_source(checked_slug(feed), url, interval_s=interval_s).pk
 
 
 def poll_once(source_id: int, *, now: datetime | None = None) -> MessageResult:

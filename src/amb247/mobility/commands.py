@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import threading
@@ -27,6 +28,8 @@ SHOWN_NOTICES = 8
 def import_gtfs_command(chosen: argparse.Namespace) -> int:
     """Import each file; 0 when all were taken, 1 when one was refused, 2 when one cannot be opened."""
     worst = OK
+    if _is_bad_name(chosen.feed):
+        return USAGE
     for path in chosen.files:
         try:
             report = api.import_gtfs(
@@ -82,8 +85,10 @@ def report_lines(report: GtfsReport, *, all_notices: bool = False) -> Iterator[s
             if finding.level == level:
                 yield from _finding_lines(finding, title)
     yield from _notice_lines(report, all_notices=all_notices)
-    if report.is_refused and not any(finding.level == "fatal" for finding in report.findings):
+    if report.would_keep_good:
         yield "  " + _("Con --keep-good se importan las filas buenas y se listan las rechazadas.")
+    elif report.is_refused:
+        yield "  " + _("--keep-good no alcanza: sin corregir lo anterior no queda un feed utilizable.")
 
 
 def _finding_lines(finding: Finding, title: str) -> Iterator[str]:
@@ -117,6 +122,8 @@ def _notice_lines(report: GtfsReport, *, all_notices: bool) -> Iterator[str]:
 def replay_command(chosen: argparse.Namespace) -> int:
     """Replay until the end or Ctrl-C; 0 at the end, 1 when a file was refused, 2 when there is none."""
     stop = threading.Event()
+    if _is_bad_name(chosen.feed):
+        return USAGE
     try:
         with _stopped_by_signals(stop):
             report = api.replay(
@@ -210,6 +217,15 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
+
+
+def _is_bad_name(feed: str | None) -> bool:
+    if not feed or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", feed):
+        return False
+    _complain(
+        _("--feed «%(feed)s» no sirve: use letras, cifras, guiones y hasta 64 caracteres.") % {"feed": feed}
+    )
+    return True
 
 
 def _slug_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 Level = Literal["fatal", "rows", "note"]
 ImportStatus = Literal["imported", "unchanged", "refused"]
 AsOf = Literal["now", "recorded"]
+NEEDED_TABLES = ("stops", "routes", "trips", "stop_times")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,12 @@ class GtfsReport:
     @property
     def is_refused(self) -> bool:
         return self.status == "refused"
+
+    @property
+    def would_keep_good(self) -> bool:
+        """Whether a refused feed would be imported with `keep_good`: every needed table has a good row."""
+        is_fatal = any(finding.level == "fatal" for finding in self.findings)
+        return self.is_refused and not is_fatal and all(self.counts.get(table) for table in NEEDED_TABLES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ class MobilityError(Exception):
     """Base of all errors of the mobility room."""
 
 
+class FeedNameRefused(MobilityError):
+    """A feed's name must be letters, digits, hyphens and underscores, at most 64: it is part of every id."""
+
+
 class FeedUnknown(MobilityError):
     """No feed has that name."""
 

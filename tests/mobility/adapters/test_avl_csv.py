@@ -31,7 +31,12 @@ def problem(text: str | bytes, **options) -> UnreadableTable:
 
 def test_austin_works_without_saying_anything():
     (fix,) = read(AUSTIN + ROW).fixes
-    assert (fix.vehicle_id, fix.route_id, fix.trip_id, fix.headsign) == ("2010", "320", "1388007", "NORTHBOUND")
+    assert (fix.vehicle_id, fix.route_id, fix.trip_id, fix.headsign) == (
+        "2010",
+        "320",
+        "1388007",
+        "NORTHBOUND",
+    )
     assert fix.at == datetime(2015, 3, 7, 16, 3, 34, tzinfo=UTC)
     assert (fix.lon, fix.lat, fix.speed_kmh) == (-97.73347, 30.231535, 16.09)
 
@@ -58,7 +63,9 @@ def test_speed_units(unit, kmh):
     assert read(AUSTIN + ROW, speed_unit=unit).fixes[0].speed_kmh == kmh
 
 
-@pytest.mark.parametrize("stamp", ["1425744214", "1425744214000", "2015-03-07T16:03:34Z", "2015-03-07 16:03:34+00:00"])
+@pytest.mark.parametrize(
+    "stamp", ["1425744214", "1425744214000", "2015-03-07T16:03:34Z", "2015-03-07 16:03:34+00:00"]
+)
 def test_times_in_several_forms(stamp):
     text = AUSTIN + ROW.replace("2015-03-07T10:03:34-06:00", stamp)
     assert read(text).fixes[0].at == datetime(2015, 3, 7, 16, 3, 34, tzinfo=UTC)
@@ -138,7 +145,8 @@ def test_random_rows_are_taken_or_counted(rows, as_bytes):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("day", "fixes", "vehicles"), [("2015-03-07", 44_564, 158), ("2015-03-08", 12_354, 140), ("2015-06-07", 45_134, 146)]
+    ("day", "fixes", "vehicles"),
+    [("2015-03-07", 44_564, 158), ("2015-03-08", 12_354, 140), ("2015-06-07", 45_134, 146)],
 )
 def test_austin_days_are_read_whole(day, fixes, vehicles):
     content = shared_data("mobility", "austin-avl", "vehicle_positions", f"{day}.csv.gz").read_bytes()

@@ -74,7 +74,9 @@ def test_feed_in_a_folder_is_read_and_noted(tmp_path):
 
 
 def test_foreign_files_are_noted(tmp_path):
-    archive = open_archive(gtfs_zip(tmp_path / "feed.zip", {"Earth.kml": "<kml/>", "__MACOSX/stops.txt": "x"}))
+    archive = open_archive(
+        gtfs_zip(tmp_path / "feed.zip", {"Earth.kml": "<kml/>", "__MACOSX/stops.txt": "x"})
+    )
     assert [(finding.code, finding.count) for finding in archive.findings] == [("extra_files", 2)]
     assert archive.members["stops.txt"].startswith(b"stop_id")
 

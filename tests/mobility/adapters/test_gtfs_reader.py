@@ -87,7 +87,10 @@ def test_missing_file_refuses_by_name(tmp_path, file):
 
 
 def test_a_calendar_of_either_kind_is_needed(tmp_path):
-    assert only(read(tmp_path, {"calendar.txt": None}), "missing_file").file == "calendar.txt / calendar_dates.txt"
+    assert (
+        only(read(tmp_path, {"calendar.txt": None}), "missing_file").file
+        == "calendar.txt / calendar_dates.txt"
+    )
     dates = "service_id,date,exception_type\nHABIL,20260105,1\n"
     assert read(tmp_path, {"calendar.txt": None, "calendar_dates.txt": dates}).is_usable
 
@@ -117,7 +120,9 @@ def test_empty_times_between_timepoints_are_fine(tmp_path):
 
 
 def test_keep_good_takes_the_rest(tmp_path):
-    content = read(tmp_path, changed("stop_times.txt", "06:20:00,06:21:00", "25:61:00,06:21:00"), keep_good=True)
+    content = read(
+        tmp_path, changed("stop_times.txt", "06:20:00,06:21:00", "25:61:00,06:21:00"), keep_good=True
+    )
     assert content.is_usable
     assert content.refused_rows == {"stop_times": 1}
     assert content.frames["stop_times"].height == 6
@@ -175,7 +180,12 @@ def test_longitude_beyond_ninety_in_the_latitude_is_swapped(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "code"),
-    [("0,0", "zero_coordinates"), ("7.1,-200", "bad_coordinates"), (",", "missing_value"), ("norte,-73", "bad_number")],
+    [
+        ("0,0", "zero_coordinates"),
+        ("7.1,-200", "bad_coordinates"),
+        (",", "missing_value"),
+        ("norte,-73", "bad_number"),
+    ],
 )
 def test_useless_places_are_refused(tmp_path, place, code):
     content = read(tmp_path, changed("stops.txt", "7.0890,-73.1090", place))
@@ -249,7 +259,10 @@ def test_empty_tables_leave_nothing(tmp_path):
 
 
 def test_unknown_time_zone_is_refused(tmp_path):
-    assert only(read(tmp_path, changed("agency.txt", "America/Bogota", "Colombia/AMB")), "bad_time_zone").count == 1
+    assert (
+        only(read(tmp_path, changed("agency.txt", "America/Bogota", "Colombia/AMB")), "bad_time_zone").count
+        == 1
+    )
 
 
 def test_notices_of_the_validator_do_not_refuse(tmp_path):
@@ -290,7 +303,9 @@ def mutated(seed: int) -> dict[str, bytes]:
         elif kind == 2:
             table[at:at] = table[at : at + source.randint(1, 30)]
         else:
-            table[at:at] = source.choice([b'"', b",", b"\n", b"\x00", b"\xff\xfe", b"'", b";", b"-", b"9" * 30])
+            table[at:at] = source.choice(
+                [b'"', b",", b"\n", b"\x00", b"\xff\xfe", b"'", b";", b"-", b"9" * 30]
+            )
     return {name: bytes(table) for name, table in tables.items()}
 
 
@@ -315,7 +330,9 @@ def test_garbage_in_a_table_is_refused_never_raised(garbage, file):
 
 
 @settings(max_examples=60, deadline=None)
-@given(garbage=st.binary(max_size=300), start=st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06" + b"\x00" * 18]))
+@given(
+    garbage=st.binary(max_size=300), start=st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06" + b"\x00" * 18])
+)
 def test_garbage_for_a_zip_is_refused_never_raised(garbage, start):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "feed.zip"
@@ -338,7 +355,9 @@ def test_real_feeds_are_read_whole(name, counts):
     content = read_gtfs(shared_data("mobility", "gtfs", f"{name}.zip"))
     assert content.is_usable
     assert content.refused_rows == {}
-    assert tuple(content.frames[table].height for table in ("routes", "stops", "trips", "stop_times")) == counts
+    assert (
+        tuple(content.frames[table].height for table in ("routes", "stops", "trips", "stop_times")) == counts
+    )
 
 
 @pytest.mark.data
@@ -354,4 +373,7 @@ def test_dirty_bogota_is_refused_with_a_short_list():
     ]
     kept = read_gtfs(path, keep_good=True)
     assert not kept.is_usable
-    assert {finding.file for finding in kept.findings if finding.code == "nothing_left"} == {"stops.txt", "stop_times.txt"}
+    assert {finding.file for finding in kept.findings if finding.code == "nothing_left"} == {
+        "stops.txt",
+        "stop_times.txt",
+    }

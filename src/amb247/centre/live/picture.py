@@ -297,6 +297,15 @@ class Picture:
             chosen.sort(key=lambda alert: alert["issued"], reverse=True)
             return sorted(chosen, key=lambda alert: rank.get(alert["severity"], 9))
 
+    def id_of(self, layer: str, key: int) -> str | None:
+        """The short identifier of a layer's thing by its key; None when there is none."""
+        with self.lock:
+            columns = self.layers.get(layer)
+            if columns is None:
+                return None
+            rows = np.flatnonzero(columns.alive[: columns.size] & (columns.key[: columns.size] == key))
+            return short(columns.ids[rows[0]]) if len(rows) else None
+
     def mask(self, layer: Layer, visible: frozenset[str] | None) -> npt.NDArray[np.bool_]:
         """Which rows live in the visible areas; a copy that may be changed."""
         alive = layer.alive[: layer.size].copy()

@@ -26,6 +26,7 @@ urlpatterns = [
     path("momento.json", views.moment, name="moment"),
     path("mapa/base.geojson", views.base, name="base"),
     path("teselas/<int:z>/<int:x>/<int:y>.mvt", views.tile, name="tile"),
+    path("cosa/<slug:layer>/<int:key>/", views.thing_by_key, name="thing-by-key"),
     path("cosa/<thing:thing_id>/", views.thing, name="thing"),
     path("cosa/<thing:thing_id>/serie.json", views.series, name="series"),
     path("cosa/<thing:thing_id>/entidad.json", views.raw, name="raw"),

@@ -91,6 +91,10 @@ def alerts(request: HttpRequest, picture: Picture, visible: Visible) -> HttpResp
 
 @centre_view
 def thing(request: HttpRequest, picture: Picture, visible: Visible, thing_id: str) -> HttpResponse:
+    return _show_thing(request, picture, visible, thing_id)
+
+
+def _show_thing(request: HttpRequest, picture: Picture, visible: Visible, thing_id: str) -> HttpResponse:
     found = describe_thing(thing_id, picture, visible)
     is_fragment = bool(getattr(request, "htmx", False)) or request.headers.get("X-Requested-With") == "fetch"
     if found is None:
@@ -98,6 +102,17 @@ def thing(request: HttpRequest, picture: Picture, visible: Visible, thing_id: st
             return render(request, "centre/_missing.html", {"no_access": False}, status=404)
         raise Http404
     return render(request, "centre/_thing.html" if is_fragment else "centre/thing.html", {"thing": found})
+
+
+@centre_view
+def thing_by_key(
+    request: HttpRequest, picture: Picture, visible: Visible, layer: str, key: int
+) -> HttpResponse:
+    """The thing that a map tile names only by its key."""
+    found = picture.id_of(layer, key)
+    if found is None:
+        return render(request, "centre/_missing.html", {"no_access": False}, status=404)
+    return _show_thing(request, picture, visible, found)
 
 
 @centre_view
@@ -241,8 +256,9 @@ class _Counted(Paginator):  # type: ignore[type-arg]
 
 
 def _shown_layers(request: HttpRequest) -> list[str]:
-    asked = [key for part in request.GET.getlist("capas") for key in part.split(",") if key]
-    return asked if "capas" in request.GET else list(DEFAULT_LAYERS)
+    """Layers of the address: `capas` on the page, `capa` for the list alone; `-` is none of them."""
+    given = [*request.GET.getlist("capas"), *request.GET.getlist("capa")]
+    return [key for part in given for key in part.split(",") if key] if given else list(DEFAULT_LAYERS)
 
 
 def _communes() -> list[dict[str, str]]:

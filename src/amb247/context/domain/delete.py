@@ -39,7 +39,7 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
             with cursor.copy(HISTORY_COPY) as copy:
                 copy.write(
                     "".join(
-                        history_line(entity_id, name, one)[1]
+                        history_line(entity_id, name, one, one["modifiedAt"])
                         for entity_id, _, doc in gone
                         for name, stored in doc.items()
                         for one in (stored if isinstance(stored, list) else [stored])
@@ -58,7 +58,7 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
                 )
             write_changes(
                 cursor,
-                [(entity_id, types, "deleted", {}) for entity_id, types, _ in gone],
+                [(entity_id, types, "deleted", b"{}") for entity_id, types, _ in gone],
                 now=stamp,
                 source=source,
             )

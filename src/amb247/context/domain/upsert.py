@@ -20,7 +20,7 @@ from amb247.kernel.sql import statement
 ATTEMPTS = 6
 CHANNEL = "context_change"
 HISTORY_COPY = (
-    "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, instance) FROM STDIN"
+    "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, unit, instance) FROM STDIN"
 )
 # Keys of an instance that do not make it another one: same value observed at the same time is no news.
 STAMPS = ("createdAt", "modifiedAt")
@@ -100,8 +100,8 @@ def _write(
     writing = Writing(now=now, stamp=time_text(now), source=source)
     _load(writing, good)
     taken = 0
-    for index, checked in enumerate(good):
-        refusal = _apply(writing, checked, newest_wins=newest_wins, index=index)
+    for checked in good:
+        refusal = _apply(writing, checked, newest_wins=newest_wins)
         if refusal is None:
             taken += 1
         else:
@@ -124,10 +124,12 @@ def _load(writing: Writing, good: list[Checked]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement("amb247.context", "lock_entities"), {"ids": ids})
         for entity_id, types, scope, doc, version in cursor.fetchall():
-            writing.pending[entity_id] = Pending(entity_id, types, scope, orjson.loads(doc), version)
+            writing.pending[entity_id] = Pending(
+                entity_id, types.split(), scope.split(), orjson.loads(doc), version
+            )
 
 
-def _apply(writing: Writing, checked: Checked, *, newest_wins: bool, index: int) -> Refusal | None:
+def _apply(writing: Writing, checked: Checked, *, newest_wins: bool) -> Refusal | None:
     """Merge one entity into what is stored; count what became of it."""
     pending = writing.pending.get(checked.id)
     is_new = pending is None
@@ -135,7 +137,7 @@ def _apply(writing: Writing, checked: Checked, *, newest_wins: bool, index: int)
         missing = missing_required(checked)
         if missing is not None:
             return Refusal(
-                index,
+                checked.index,
                 checked.id,
                 missing[0],
                 f"is missing, and a new {missing[1]} needs it",
@@ -206,23 +208,18 @@ def _take(
     stamp = writing.stamp
     observed = given.get("observedAt")
     if stored is None:
-        given["createdAt"] = given["modifiedAt"] = stamp
         if observed is not None:
-            _remember(writing, entity_id, name, given)
-        return given
+            _remember(writing, entity_id, name, given, stamp)
+        return {**given, "createdAt": stamp, "modifiedAt": stamp}
     before = stored.get("observedAt")
     if observed == before and _says_the_same(given, stored):
         return None
-    if is_unrecorded(stored):
-        _remember(writing, entity_id, name, stored)
+    if before is None and is_unrecorded(stored):
+        _remember(writing, entity_id, name, stored, stored["modifiedAt"])
+    _remember(writing, entity_id, name, given, stamp)
     if newest_wins and observed is not None and before is not None and observed < before:
-        given["createdAt"] = given["modifiedAt"] = stamp
-        _remember(writing, entity_id, name, given)
         return _LATE
-    given["createdAt"] = stored.get("createdAt", stamp)
-    given["modifiedAt"] = stamp
-    _remember(writing, entity_id, name, given)
-    return given
+    return {**given, "createdAt": stored["createdAt"], "modifiedAt": stamp}
 
 
 def is_unrecorded(stored: Instance) -> bool:
@@ -235,9 +232,10 @@ def is_unrecorded(stored: Instance) -> bool:
 
 
 def _says_the_same(given: Instance, stored: Instance) -> bool:
-    if given.get("value") != stored.get("value"):
+    """Equal but for the two stamps that every stored instance carries."""
+    if len(given) + len(STAMPS) != len(stored):
         return False
-    return given == {key: value for key, value in stored.items() if key not in STAMPS}
+    return all(key in stored and stored[key] == part for key, part in given.items())
 
 
 def _merge_datasets(
@@ -264,39 +262,56 @@ def _as_list(instances: Any) -> list[Instance]:
     return instances if isinstance(instances, list) else [instances]
 
 
-BARE = frozenset({"type", "value", "observedAt", "createdAt", "modifiedAt"})
+# A number of which there is nothing more to say than unit and time needs no JSON in the history.
+BARE = frozenset({"type", "value", "unitCode", "observedAt", *STAMPS})
 
 
-def _remember(writing: Writing, entity_id: str, name: str, instance: Instance) -> None:
-    at, line, is_number = history_line(entity_id, name, instance)
+def _remember(writing: Writing, entity_id: str, name: str, instance: Instance, modified: str) -> None:
+    at = instance.get("observedAt") or modified
     writing.days.add(at[:10])
-    if is_number:
+    value = instance.get("value")
+    if type(value) in NUMBERS and instance["type"] == "Property":
         writing.hours.add(at[:13])
-    writing.history.append(line)
+    writing.history.append(history_line(entity_id, name, instance, modified))
 
 
-def history_line(entity_id: str, name: str, instance: Instance) -> tuple[str, str, bool]:
-    """Time, line and whether it counts for the hour's figures, of one instance in COPY's text format. Ids and names hold no tab or backslash: validated."""
-    modified = instance["modifiedAt"]
+NUMBERS = frozenset({int, float})
+
+
+def history_line(entity_id: str, name: str, instance: Instance, modified: str) -> str:
+    """One instance in COPY's text format (`HISTORY_COPY`). Ids and names hold no tab or backslash: validated."""
     at = instance.get("observedAt") or modified
     value = instance.get("value")
-    number = "\\N"
-    body = "\\N"
-    if instance["type"] == "Property" and isinstance(value, (int, float)) and not isinstance(value, bool):
+    number = unit = body = "\\N"
+    if type(value) in NUMBERS and instance["type"] == "Property":
         number = repr(value)
-        if not instance.keys() <= BARE:
-            body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
+        unit = instance.get("unitCode", unit)
+        if not BARE.issuperset(instance) or not _is_plain(unit):
+            unit, body = "\\N", _json_field(_without_stamps(instance))
     else:
-        body = _json_field({key: part for key, part in instance.items() if key not in STAMPS})
+        body = _json_field(_without_stamps(instance))
     return (
-        at,
-        f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{body}\n",
-        number != "\\N",
+        f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{unit}\t{body}\n"
     )
 
 
+def _without_stamps(instance: Instance) -> Instance:
+    if "createdAt" not in instance:
+        return instance
+    return {key: part for key, part in instance.items() if key not in STAMPS}
+
+
+def _is_plain(unit: Any) -> bool:
+    return unit == "\\N" or (isinstance(unit, str) and unit.isalnum())
+
+
 def _json_field(value: Any) -> str:
-    return orjson.dumps(value).decode().replace("\\", "\\\\")
+    return _escaped(orjson.dumps(value))
+
+
+def _escaped(json: bytes) -> str:
+    text = json.decode()
+    return text.replace("\\", "\\\\") if "\\" in text else text
 
 
 def _store(writing: Writing) -> None:
@@ -304,6 +319,7 @@ def _store(writing: Writing) -> None:
     if not changed and not writing.history:
         return
     ensure_partitions(history=map(date.fromisoformat, sorted(writing.days)), changes=[writing.now.date()])
+    deltas = [orjson.dumps(p.changed) for p in changed]
     with connection.cursor() as cursor:
         if changed:
             rows = orjson.dumps(
@@ -312,11 +328,11 @@ def _store(writing: Writing) -> None:
                         "id": p.id,
                         "type": p.types,
                         "scope": p.scope,
-                        "doc": p.changed,
+                        "doc": orjson.Fragment(delta),
                         "box": p.box,
                         "version": p.version + 1,
                     }
-                    for p in changed
+                    for p, delta in zip(changed, deltas, strict=True)
                 ]
             ).decode()
             cursor.execute(statement("amb247.context", "write_entities"), {"rows": rows, "now": writing.now})
@@ -328,9 +344,10 @@ def _store(writing: Writing) -> None:
         if writing.hours:
             mark_hours(cursor, writing.hours, writing.now)
         if changed:
+            news = zip(changed, deltas, strict=True)
             write_changes(
                 cursor,
-                [(p.id, p.types, "updated" if p.version else "created", p.changed) for p in changed],
+                [(p.id, p.types, "updated" if p.version else "created", delta) for p, delta in news],
                 now=writing.stamp,
                 source=writing.source,
             )
@@ -365,14 +382,14 @@ def mark_hours(cursor: Any, hours: set[str], now: datetime) -> None:
 
 
 def write_changes(
-    cursor: Any, changes: Sequence[tuple[str, list[str], str, dict[str, Any]]], *, now: str, source: str
+    cursor: Any, changes: Sequence[tuple[str, list[str], str, bytes]], *, now: str, source: str
 ) -> None:
     """Append to the feed and wake its readers when the transaction commits."""
     with cursor.copy("COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN") as copy:
         clean = _text_field(source)
         copy.write(
             "".join(
-                f"{now}\t{op}\t{entity_id}\t{_array_field(types)}\t{_json_field(attributes)}\t{clean}\n"
+                f"{now}\t{op}\t{entity_id}\t{_array_field(types)}\t{_escaped(attributes)}\t{clean}\n"
                 for entity_id, types, op, attributes in changes
             )
         )

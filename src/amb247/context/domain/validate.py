@@ -48,21 +48,42 @@ GEOMETRY_DEPTH = {
     "Polygon": 2,
     "MultiPolygon": 3,
 }
+SCOPE = re.compile(r"/[^\s]{1,300}\Z")
 RESERVED = frozenset({"id", "type", "scope", "@context"})
-MADE_HERE = ("createdAt", "modifiedAt", "instanceId", "deletedAt")
+MADE_HERE = frozenset({"createdAt", "modifiedAt", "instanceId", "deletedAt"})
 
 Instance = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Checked:
-    """An entity that may be taken: names, instances with canonical times, and the box of its location."""
+    """An entity that may be taken: its place in the batch, names, instances with canonical times, the location's box.
 
+    Instances may be the caller's own objects: they are read, never changed.
+    """
+
+    index: int
     id: str
     types: list[str]
     scope: list[str] | None
     attributes: dict[str, Instance | list[Instance]]
     box: list[float] | None
+
+
+@dataclass(slots=True)
+class Clock:
+    """Times of one batch: most of its observations share a few texts, so each text is read once."""
+
+    latest: datetime
+    known: dict[str, str]
+
+    def canonical(self, name: str, text: Any) -> str:
+        found = self.known.get(text) if isinstance(text, str) else None
+        if found is None:
+            found = canonical_time(f"{name}.observedAt", text, self.latest)
+            if len(self.known) < 10_000:
+                self.known[text] = found
+        return found
 
 
 class Problem(Exception):
@@ -87,10 +108,10 @@ def check_batch(
     """
     good: list[Checked] = []
     refused: list[Refusal] = []
-    latest = now + FUTURE_TOLERANCE
+    clock = Clock(now + FUTURE_TOLERANCE, {})
     for index, entity in enumerate(entities):
         try:
-            good.append(_check(entity, latest=latest, strict=strict))
+            good.append(_check(index, entity, clock, strict=strict))
         except Problem as problem:
             known = entity.get("id") if isinstance(entity, dict) else None
             refused.append(
@@ -106,7 +127,7 @@ def check_batch(
     return good, refused
 
 
-def _check(entity: Any, *, latest: datetime, strict: bool) -> Checked:
+def _check(index: int, entity: Any, clock: Clock, *, strict: bool) -> Checked:
     if not isinstance(entity, dict):
         raise Problem("entity", f"is a {type(entity).__name__}", "send a JSON object", "not_an_object")
     entity_id = _identifier(entity)
@@ -120,22 +141,34 @@ def _check(entity: Any, *, latest: datetime, strict: bool) -> Checked:
     for name, raw in entity.items():
         if name in RESERVED:
             continue
-        if not isinstance(name, str) or not NAME.match(name):
-            raise Problem(
-                str(name)[:80],
-                "is no attribute name",
-                "start with a letter; letters, digits, _ and -, or a full IRI",
-                "bad_attribute_name",
-            )
+        if name not in _good_names:
+            _check_name(name)
         if isinstance(raw, list):
-            attributes[name] = _several(name, raw, latest)
+            given: Instance | list[Instance] = _several(name, raw, clock)
         else:
-            attributes[name] = _instance(name, raw, latest)
+            given = _instance(name, raw, clock)
+        attributes[name] = given
         if declared:
-            _check_declared(name, attributes[name], declared, strict=strict)
+            _check_declared(name, given, declared, strict=strict)
     location = attributes.get("location")
     box = _box(location) if isinstance(location, dict) and location["type"] == "GeoProperty" else None
-    return Checked(entity_id, types, _scope(entity.get("scope")), attributes, box)
+    scope = _scope(entity["scope"]) if "scope" in entity else None
+    return Checked(index, entity_id, types, scope, attributes, box)
+
+
+_good_names: set[str] = set()
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or len(name) > MAX_ID or not NAME.match(name):
+        raise Problem(
+            str(name)[:80],
+            "is no attribute name",
+            "start with a letter; letters, digits, _ and -, or a full IRI",
+            "bad_attribute_name",
+        )
+    if len(_good_names) < 10_000:
+        _good_names.add(name)
 
 
 def missing_required(checked: Checked) -> tuple[str, str] | None:
@@ -181,15 +214,15 @@ def _scope(given: Any) -> list[str] | None:
     if given is None:
         return None
     scopes = [given] if isinstance(given, str) else given
-    if not isinstance(scopes, list) or not all(isinstance(s, str) and s.startswith("/") for s in scopes):
+    if not isinstance(scopes, list) or not all(isinstance(s, str) and SCOPE.match(s) for s in scopes):
         raise Problem("scope", "is no scope", "send paths such as /Bucaramanga/Norte", "bad_scope")
     return scopes
 
 
-def _several(name: str, raw: list[Any], latest: datetime) -> list[Instance]:
+def _several(name: str, raw: list[Any], clock: Clock) -> list[Instance]:
     if not raw:
         raise Problem(name, "is an empty list", "send at least one instance", "bad_value")
-    instances = [_instance(name, one, latest) for one in raw]
+    instances = [_instance(name, one, clock) for one in raw]
     datasets = [one.get("datasetId", "") for one in instances]
     if len(set(datasets)) < len(datasets):
         raise Problem(
@@ -198,7 +231,7 @@ def _several(name: str, raw: list[Any], latest: datetime) -> list[Instance]:
     return instances
 
 
-def _instance(name: str, raw: Any, latest: datetime) -> Instance:
+def _instance(name: str, raw: Any, clock: Clock) -> Instance:
     if not isinstance(raw, dict):
         raise Problem(
             name, f"is a bare {type(raw).__name__}", 'send {"type": "Property", "value": …}', "not_normalized"
@@ -232,12 +265,16 @@ def _instance(name: str, raw: Any, latest: datetime) -> Instance:
                 )
     else:
         _check_size(name, value)
-    instance = dict(raw)
-    for made in MADE_HERE:
-        instance.pop(made, None)
-    observed = raw.get("observedAt")
+    instance: Instance = raw
+    if not MADE_HERE.isdisjoint(raw):
+        instance = {key: part for key, part in raw.items() if key not in MADE_HERE}
+    if "datasetId" in instance and not (isinstance(raw["datasetId"], str) and URI.match(raw["datasetId"])):
+        raise Problem(f"{name}.datasetId", "is no URI", "send a URI, or leave it out", "bad_dataset")
+    observed = instance.get("observedAt")
     if observed is not None:
-        instance["observedAt"] = canonical_time(f"{name}.observedAt", observed, latest)
+        canonical = clock.canonical(name, observed)
+        if canonical != observed:
+            instance = instance | {"observedAt": canonical}
     return instance
 
 
@@ -314,6 +351,15 @@ def _check_geometry(name: str, value: Any) -> None:
 
 def _check_position(name: str, position: Any) -> None:
     if (
+        type(position) is list
+        and len(position) == 2
+        and type(position[0]) is float
+        and type(position[1]) is float
+        and -180.0 <= position[0] <= 180.0
+        and -90.0 <= position[1] <= 90.0
+    ):
+        return  # nearly all
+    if (
         not isinstance(position, (list, tuple))
         or len(position) < 2
         or not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in position)
@@ -353,6 +399,13 @@ def _box(location: Instance) -> list[float]:
 def _check_declared(
     name: str, given: Instance | list[Instance], declared: Sequence[type[EntityType]], *, strict: bool
 ) -> None:
+    if len(declared) == 1 and isinstance(given, dict):
+        rule = declared[0].attributes.get(name)
+        if rule is not None:
+            problem = rule.problem(given)
+            if problem is not None:
+                raise Problem(name, problem[0], problem[1], "wrong_attribute")
+            return
     rules = [kind.attributes[name] for kind in declared if name in kind.attributes]
     if not rules:
         if strict:

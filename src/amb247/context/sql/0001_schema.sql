@@ -15,7 +15,7 @@ CREATE INDEX context_entity_type ON context_entity USING gin (type);
 CREATE INDEX context_entity_bbox ON context_entity USING gist (bbox);
 CREATE INDEX context_entity_scope ON context_entity USING gin (scope) WHERE cardinality(scope) > 0;
 
--- One row for each attribute instance ever taken. A plain number with nothing beside it lives in `num` alone.
+-- One row for each attribute instance ever taken. A number with nothing beside it but its unit lives in `num` and `unit`.
 CREATE SEQUENCE context_history_seq;
 CREATE TABLE context_history (
     entity_id   text NOT NULL,
@@ -26,6 +26,7 @@ CREATE TABLE context_history (
     dataset_id  text NOT NULL DEFAULT '',
     deleted     boolean NOT NULL DEFAULT false,
     num         double precision,
+    unit        text,
     instance    jsonb,
     PRIMARY KEY (entity_id, attribute, at, seq)
 ) PARTITION BY RANGE (at);

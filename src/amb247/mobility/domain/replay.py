@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ Progress = Callable[[ReplayReport], None]
 TICK_S = 0.5  # of the wall: what a fast replay sends at once
 UNPACED_SLICE_S = 600.0
 PROGRESS_S = 2.0
-MOST_SAMPLES = 40
+SAMPLES_OF_A_REASON = 3
 
 
 def replay(
@@ -65,6 +66,7 @@ class _Player:
         self._trip_updates = self._alerts = 0
         self._refused: Counter[str] = Counter()
         self._samples: list[Refusal] = []
+        self._shown: Counter[str] = Counter()
         self._vehicles: set[str] = set()
         self._clock: datetime | None = None
         self._is_finished = False
@@ -119,6 +121,10 @@ class _Player:
             reading = Reading(
                 (), 1, {error.reason: 1}, (Refusal(moment.path.name, error.reason, str(error)),)
             )
+        reading = replace(
+            reading,
+            samples=tuple(replace(one, where=f"{moment.path.name}:{one.where}") for one in reading.samples),
+        )
         taken = take(reading.fixes, self._origin, names=names, shown_at=self._shown_at)
         self._clock = moment.at
         self._messages += 1
@@ -153,12 +159,10 @@ class _Player:
         self._alerts += reading.alerts
         self._refused.update(reading.refused)
         self._refused.update(taken.refused)
-        room = MOST_SAMPLES - len(self._samples)
-        if room > 0:
-            known = Counter(one.reason for one in self._samples)
-            self._samples += [one for one in (*reading.samples, *taken.samples) if known[one.reason] < 3][
-                :room
-            ]
+        for sample in (*reading.samples, *taken.samples):
+            if self._shown[sample.reason] < SAMPLES_OF_A_REASON:
+                self._shown[sample.reason] += 1
+                self._samples.append(sample)
 
     def _tell(self) -> None:
         if self._on_progress is not None and time.monotonic() - self._told >= PROGRESS_S:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from amb247.mobility.domain.tables import table_of
 from amb247.mobility.enums import VersionState
+from amb247.mobility.errors import FeedNameRefused
 from amb247.mobility.models import GtfsVersion
+
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+def checked_slug(feed: str) -> str:
+    """The slug itself. Raises FeedNameRefused for what cannot be part of an id and an address."""
+    if not SLUG.match(feed):
+        raise FeedNameRefused(feed[:80])
+    return feed
 
 
 @dataclass(frozen=True)

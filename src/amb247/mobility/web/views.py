@@ -120,7 +120,7 @@ def _after_upload(request: HttpRequest, report: GtfsReport) -> HttpResponse:
         return render(request, "mobility/refused.html", {
             "report": report, "tables": table_rows(report.counts, report.refused_rows),
             "findings": finding_groups(report.findings), "notices": notice_groups(report.notices),
-            "can_keep_good": not any(finding.level == "fatal" for finding in report.findings),
+            "can_keep_good": report.would_keep_good,
         }, status=422)  # fmt: skip
     if report.status == "unchanged":
         messages.info(request, _("Sin cambios: el feed ya tiene una versión con este contenido."))

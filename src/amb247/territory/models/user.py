@@ -39,7 +39,7 @@ class User(AbstractBaseUser):
             "date_joined": _("Fecha de la invitación."),
         },
         purpose=_("Identificar a quien opera la plataforma y responder por lo que hace en ella."),
-        retention=_("Mientras tenga un rol; dos años después de su último ingreso se anonimiza."),
+        retention=_("Mientras tenga un rol; después se suprime a solicitud de la persona."),
     )
 
     email = models.EmailField(_("correo electrónico"), max_length=254, unique=True)

@@ -18,7 +18,7 @@ from amb247.mobility.adapters.gtfs.checks import check, drop_orphans
 from amb247.mobility.adapters.gtfs.notices import notices_of
 from amb247.mobility.adapters.gtfs.text import ROW, NoTable, read_table
 from amb247.mobility.adapters.gtfs.typed import BAD, NEEDED, Table, typed_table
-from amb247.mobility.data import Finding, Level, Notice
+from amb247.mobility.data import NEEDED_TABLES, Finding, Level, Notice
 from amb247.mobility.errors import UnreadableArchive
 
 REQUIRED_FILES = ("agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
@@ -189,7 +189,7 @@ def _nothing_left(tables: Mapping[str, Table], *, is_final: bool) -> list[Findin
     """A needed table without a good row; not said again where the rows' own findings already refuse the feed."""
     return [
         Finding("nothing_left", "fatal", table.file, detail=str(table.frame.height + table.raw.refused))
-        for table in (tables[name] for name in ("stops", "routes", "trips", "stop_times"))
+        for table in (tables[name] for name in NEEDED_TABLES)
         if table.good.is_empty()
         and (is_final or not any(finding.level == "rows" for finding in table.findings))
     ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from google.transit import gtfs_realtime_pb2
 
 from amb247.mobility.adapters.gtfs_realtime.envelope import open_message
@@ -156,7 +157,7 @@ def _place(vehicle: Any, stops: Mapping[str, tuple[float, float]]) -> tuple[floa
         position = vehicle.position
         if not (position.HasField("latitude") and position.HasField("longitude")):
             raise Refused("bad_position", "incomplete")
-        lon, lat = round(position.longitude, 6), round(position.latitude, 6)
+        lon, lat = _as_written(position.longitude), _as_written(position.latitude)
         check_place(lon, lat)
         return lon, lat, False
     if not vehicle.stop_id or not stops:
@@ -165,6 +166,11 @@ def _place(vehicle: Any, stops: Mapping[str, tuple[float, float]]) -> tuple[floa
     if place is None:
         raise Refused("unknown_stop", vehicle.stop_id)
     return place[0], place[1], True
+
+
+def _as_written(degrees: float) -> float:
+    """The shortest decimal that gives this float32: what the publisher wrote, without the noise of the format."""
+    return float(str(np.float32(degrees)))
 
 
 def _enum(vehicle: Any, field: str, names: Any) -> str:
