@@ -9,6 +9,7 @@ import argparse
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def update_catalogues(*, write: bool) -> list[str]:
     problems = []
     for language in LANGUAGES:
         path = LOCALE / language / "LC_MESSAGES" / "django.po"
-        old = read_po(path.open("rb"), locale=language) if path.exists() else Catalog(locale=language)
+        source = io.BytesIO(path.read_bytes()) if path.exists() else None
+        old = read_po(source, locale=language) if source else Catalog(locale=language)
         fresh = Catalog(
             locale=language,
             project="AMB 24/7",
@@ -90,7 +92,7 @@ def update_catalogues(*, write: bool) -> list[str]:
             fuzzy=False,
             header_comment="# English catalogue of AMB 24/7.",
         )
-        fresh.revision_date = fresh.creation_date = "2026-01-01 00:00+0000"
+        fresh.revision_date = fresh.creation_date = datetime(2026, 1, 1, tzinfo=UTC)
         for (context, singular), (plural, _places) in sorted(
             texts.items(), key=lambda item: (item[0][1], item[0][0] or "")
         ):
