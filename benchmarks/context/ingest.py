@@ -51,7 +51,9 @@ def _run(rounds: int) -> dict[str, dict[str, object]]:
 
     call_command("migrate", verbosity=0)
     from amb247.context import api
+    from amb247.kernel.collector import calm_collector
 
+    calm_collector()  # as every process of the platform does at its start
     api.prepare_ahead()
     start = datetime.now(UTC) - timedelta(hours=1)
     for name in ("ours", "bare"):
@@ -119,7 +121,7 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
         versions = dict(cursor.fetchall())
     rows, history, feed = [], [], []
     for entity in sorted(entities, key=lambda one: one["id"]):
-        changed = {name: entity[name] | {"createdAt": stamp, "modifiedAt": stamp}
+        changed = {name: entity[name] | {"modifiedAt": stamp}
                    for name in ("location", "speed", "bearing")}
         point = entity["location"]["value"]["coordinates"]
         rows.append({"id": entity["id"], "type": ["Vehicle"], "scope": [], "doc": changed, "box": point * 2,

@@ -119,7 +119,7 @@ def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
 
 
 def get(entity_id: str) -> dict[str, Any] | None:
-    """The entity, normalized, with `createdAt` and `modifiedAt` in each instance; None when there is none."""
+    """The entity, normalized, with `createdAt` and `modifiedAt` of itself and of each instance; None if absent."""
     return _entities.get(entity_id)
 
 

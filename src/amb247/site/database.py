@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import django
 
+from amb247.kernel.collector import calm_collector
 from amb247.kernel.engine import Engine, open_engine
 from amb247.site.paths import data_directory
 
@@ -20,6 +21,7 @@ def database() -> Iterator[Engine]:
     os.environ["AMB_DATABASE_URL"] = engine.url
     try:
         django.setup()
+        calm_collector()
         yield engine
     finally:
         if not given:

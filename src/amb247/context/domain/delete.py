@@ -22,43 +22,38 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
         with connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM context_entity WHERE id IN (SELECT id FROM context_entity WHERE id = ANY(%s) "
-                "ORDER BY id FOR UPDATE) RETURNING id, type, doc::text",
+                "ORDER BY id FOR UPDATE) RETURNING id, type, doc::text, created_at",
                 [list(entity_ids)],
             )
-            gone = [(entity_id, types, orjson.loads(doc)) for entity_id, types, doc in cursor.fetchall()]
+            gone = [
+                (entity_id, types, orjson.loads(doc), time_text(created))
+                for entity_id, types, doc, created in cursor.fetchall()
+            ]
             if not gone:
                 return 0
-            ensure_partitions(
-                history={
-                    date.fromisoformat(one["modifiedAt"][:10])
-                    for _, _, doc in gone
-                    for stored in doc.values()
-                    for one in (stored if isinstance(stored, list) else [stored])
-                }
-            )
+            unrecorded = [
+                (entity_id, name, one, one.get("createdAt", created))
+                for entity_id, _, doc, created in gone
+                for name, stored in doc.items()
+                for one in (stored if isinstance(stored, list) else [stored])
+                if is_unrecorded(one)
+            ]
+            ensure_partitions(history={date.fromisoformat(row[3][:10]) for row in unrecorded})
             with cursor.copy(HISTORY_COPY) as copy:
-                copy.write(
-                    "".join(
-                        history_line(entity_id, name, one, one["modifiedAt"])
-                        for entity_id, _, doc in gone
-                        for name, stored in doc.items()
-                        for one in (stored if isinstance(stored, list) else [stored])
-                        if is_unrecorded(one)
-                    )
-                )
+                copy.write("".join(history_line(*row) for row in unrecorded))
             with cursor.copy(
                 "COPY context_history (entity_id, attribute, at, modified_at, deleted) FROM STDIN"
             ) as copy:
                 copy.write(
                     "".join(
                         f"{entity_id}\t{name}\t{stamp}\t{stamp}\tt\n"
-                        for entity_id, _, doc in gone
+                        for entity_id, _, doc, _ in gone
                         for name in doc
                     )
                 )
             write_changes(
                 cursor,
-                [(entity_id, types, "deleted", b"{}") for entity_id, types, _ in gone],
+                [(entity_id, types, "deleted", b"{}") for entity_id, types, *_ in gone],
                 now=stamp,
                 source=source,
             )

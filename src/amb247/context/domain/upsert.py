@@ -13,7 +13,15 @@ from django.db import OperationalError, connection, transaction
 
 from amb247.context.data import Refusal, UpsertReport
 from amb247.context.domain.partitions import ensure_partitions, forget_known
-from amb247.context.domain.validate import Checked, Instance, check_batch, missing_required, time_text
+from amb247.context.domain.validate import (
+    Checked,
+    Instance,
+    Named,
+    check_batch,
+    identify_batch,
+    missing_required,
+    time_text,
+)
 from amb247.context.errors import BatchRefused, ConcurrentChange
 from amb247.kernel.sql import statement
 
@@ -22,7 +30,8 @@ CHANNEL = "context_change"
 HISTORY_COPY = (
     "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, unit, instance) FROM STDIN"
 )
-# Keys of an instance that do not make it another one: same value observed at the same time is no news.
+# Stamps are kept only where they say something: an instance without `createdAt` was created with its entity, one
+# without `modifiedAt` was never changed. Spelled out on every attribute they made up half of what is stored.
 STAMPS = ("createdAt", "modifiedAt")
 
 
@@ -35,6 +44,7 @@ class Pending:
     scope: list[str]
     stored: dict[str, Any]
     version: int
+    created: str
     box: list[float] | None = None
     changed: dict[str, Any] = field(default_factory=dict)
     is_touched: bool = False
@@ -51,6 +61,7 @@ class Writing:
     history: list[str] = field(default_factory=list)
     hours: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
+    last_at: str = ""
     created: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -62,15 +73,15 @@ def upsert(
 ) -> UpsertReport:
     """Check, merge and write a batch; see `context.api.upsert` for the contract."""
     now = datetime.now(UTC)
-    good, refused = check_batch(entities, now=now, strict=strict)
-    if refused and not keep_good:
-        raise BatchRefused(refused)
+    named, nameless = identify_batch(entities)
     for attempt in range(ATTEMPTS):
         try:
             with transaction.atomic():
-                return _write(
-                    good, list(refused), now=now, source=source, keep_good=keep_good, newest_wins=newest_wins
-                )
+                writing = Writing(now=now, stamp=time_text(now), source=source)
+                _load(writing, named)
+                stored = {entity_id: one.stored for entity_id, one in writing.pending.items()}
+                good, wrong = check_batch(named, stored, now=now, strict=strict)
+                return _write(writing, good, nameless + wrong, keep_good=keep_good, newest_wins=newest_wins)
         except _Outrun:
             pass
         except OperationalError as problem:
@@ -89,16 +100,8 @@ class _Outrun(Exception):
 
 
 def _write(
-    good: list[Checked],
-    refused: list[Refusal],
-    *,
-    now: datetime,
-    source: str,
-    keep_good: bool,
-    newest_wins: bool,
+    writing: Writing, good: list[Checked], refused: list[Refusal], *, keep_good: bool, newest_wins: bool
 ) -> UpsertReport:
-    writing = Writing(now=now, stamp=time_text(now), source=source)
-    _load(writing, good)
     taken = 0
     for checked in good:
         refusal = _apply(writing, checked, newest_wins=newest_wins)
@@ -106,6 +109,7 @@ def _write(
             taken += 1
         else:
             refused.append(refusal)
+    refused.sort(key=lambda one: one.index)
     if refused and not keep_good:
         raise BatchRefused(refused)
     _store(writing)
@@ -119,14 +123,12 @@ def _write(
     )
 
 
-def _load(writing: Writing, good: list[Checked]) -> None:
-    ids = list({checked.id for checked in good})
+def _load(writing: Writing, named: list[Named]) -> None:
+    ids = orjson.dumps(list({one.id for one in named})).decode()
     with connection.cursor() as cursor:
         cursor.execute(statement("amb247.context", "lock_entities"), {"ids": ids})
-        for entity_id, types, scope, doc, version in cursor.fetchall():
-            writing.pending[entity_id] = Pending(
-                entity_id, types.split(), scope.split(), orjson.loads(doc), version
-            )
+        for entity_id, types, scope, doc, version, created in orjson.loads(cursor.fetchone()[0]):
+            writing.pending[entity_id] = Pending(entity_id, types, scope, doc, version, created)
 
 
 def _apply(writing: Writing, checked: Checked, *, newest_wins: bool) -> Refusal | None:
@@ -144,7 +146,7 @@ def _apply(writing: Writing, checked: Checked, *, newest_wins: bool) -> Refusal 
                 "send it with the first message",
                 "missing_attribute",
             )
-        pending = Pending(checked.id, checked.types, checked.scope or [], {}, 0)
+        pending = Pending(checked.id, checked.types, checked.scope or [], {}, 0, writing.stamp)
         writing.pending[checked.id] = pending
     is_late = _merge(writing, pending, checked, newest_wins=newest_wins)
     for name in checked.types:
@@ -167,28 +169,27 @@ def _apply(writing: Writing, checked: Checked, *, newest_wins: bool) -> Refusal 
 
 def _merge(writing: Writing, pending: Pending, checked: Checked, *, newest_wins: bool) -> bool:
     is_late = False
+    stored_all = pending.stored
     for name, given in checked.attributes.items():
-        stored = pending.stored.get(name)
+        stored = stored_all.get(name)
         if (
             isinstance(given, dict)
             and (stored is None or isinstance(stored, dict))
             and "datasetId" not in given
             and (stored is None or "datasetId" not in stored)
         ):
-            outcome = _take(writing, pending.id, name, given, stored, newest_wins=newest_wins)
+            outcome = _take(writing, pending, name, given, stored, newest_wins)
             if outcome is _LATE:
                 is_late = True
             elif outcome is not None:
-                pending.stored[name] = pending.changed[name] = outcome
+                stored_all[name] = pending.changed[name] = outcome
                 if name == "location" and checked.box is not None:
                     pending.box = checked.box
             continue
-        merged, changed, late = _merge_datasets(
-            writing, pending.id, name, given, stored, newest_wins=newest_wins
-        )
+        merged, changed, late = _merge_datasets(writing, pending, name, given, stored, newest_wins)
         is_late |= late
         if changed:
-            pending.stored[name] = pending.changed[name] = merged
+            stored_all[name] = pending.changed[name] = merged
     return is_late
 
 
@@ -197,11 +198,10 @@ _LATE: Instance = {}
 
 def _take(
     writing: Writing,
-    entity_id: str,
+    pending: Pending,
     name: str,
     given: Instance,
     stored: Instance | None,
-    *,
     newest_wins: bool,
 ) -> Instance | None:
     """The instance to store, `_LATE` when it is older than the stored one, or None when it says nothing new."""
@@ -209,17 +209,20 @@ def _take(
     observed = given.get("observedAt")
     if stored is None:
         if observed is not None:
-            _remember(writing, entity_id, name, given, stamp)
-        return {**given, "createdAt": stamp, "modifiedAt": stamp}
+            _remember(writing, pending.id, name, given, stamp)
+        return given if pending.created == stamp else {**given, "createdAt": stamp}
     before = stored.get("observedAt")
-    if observed == before and _says_the_same(given, stored):
+    if observed == before and given == without_stamps(stored):
         return None
     if before is None and is_unrecorded(stored):
-        _remember(writing, entity_id, name, stored, stored["modifiedAt"])
-    _remember(writing, entity_id, name, given, stamp)
+        _remember(writing, pending.id, name, stored, stored.get("createdAt", pending.created))
+    _remember(writing, pending.id, name, given, stamp)
     if newest_wins and observed is not None and before is not None and observed < before:
         return _LATE
-    return {**given, "createdAt": stored["createdAt"], "modifiedAt": stamp}
+    kept = {**given, "modifiedAt": stamp}
+    if "createdAt" in stored:
+        kept["createdAt"] = stored["createdAt"]
+    return kept
 
 
 def is_unrecorded(stored: Instance) -> bool:
@@ -228,25 +231,18 @@ def is_unrecorded(stored: Instance) -> bool:
     What was never observed and never changed (a lamp's height, a stop's code) has no row of history until it does
     change: its state is its history. Of a lamp's fifteen attributes this spares eleven rows.
     """
-    return "observedAt" not in stored and stored.get("createdAt") == stored.get("modifiedAt")
-
-
-def _says_the_same(given: Instance, stored: Instance) -> bool:
-    """Equal but for the two stamps that every stored instance carries."""
-    if len(given) + len(STAMPS) != len(stored):
-        return False
-    return all(key in stored and stored[key] == part for key, part in given.items())
+    return "observedAt" not in stored and "modifiedAt" not in stored
 
 
 def _merge_datasets(
-    writing: Writing, entity_id: str, name: str, given: Any, stored: Any, *, newest_wins: bool
+    writing: Writing, pending: Pending, name: str, given: Any, stored: Any, newest_wins: bool
 ) -> tuple[Any, bool, bool]:
     """Merge attributes of several instances, told apart by datasetId (none is the default instance)."""
     by_dataset = {one.get("datasetId", ""): one for one in _as_list(stored)}
     changed = late = False
     for one in _as_list(given):
         dataset = one.get("datasetId", "")
-        outcome = _take(writing, entity_id, name, one, by_dataset.get(dataset), newest_wins=newest_wins)
+        outcome = _take(writing, pending, name, one, by_dataset.get(dataset), newest_wins)
         if outcome is _LATE:
             late = True
         elif outcome is not None:
@@ -268,9 +264,9 @@ BARE = frozenset({"type", "value", "unitCode", "observedAt", *STAMPS})
 
 def _remember(writing: Writing, entity_id: str, name: str, instance: Instance, modified: str) -> None:
     at = instance.get("observedAt") or modified
-    writing.days.add(at[:10])
-    value = instance.get("value")
-    if type(value) in NUMBERS and instance["type"] == "Property":
+    if at != writing.last_at:
+        writing.last_at = at
+        writing.days.add(at[:10])
         writing.hours.add(at[:13])
     writing.history.append(history_line(entity_id, name, instance, modified))
 
@@ -287,16 +283,17 @@ def history_line(entity_id: str, name: str, instance: Instance, modified: str) -
         number = repr(value)
         unit = instance.get("unitCode", unit)
         if not BARE.issuperset(instance) or not _is_plain(unit):
-            unit, body = "\\N", _json_field(_without_stamps(instance))
+            unit, body = "\\N", _json_field(without_stamps(instance))
     else:
-        body = _json_field(_without_stamps(instance))
+        body = _json_field(without_stamps(instance))
     return (
         f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{unit}\t{body}\n"
     )
 
 
-def _without_stamps(instance: Instance) -> Instance:
-    if "createdAt" not in instance:
+def without_stamps(instance: Instance) -> Instance:
+    """The instance as it was given; itself when it carries no stamps."""
+    if "modifiedAt" not in instance and "createdAt" not in instance:
         return instance
     return {key: part for key, part in instance.items() if key not in STAMPS}
 

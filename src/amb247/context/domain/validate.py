@@ -92,15 +92,43 @@ class Problem(Exception):
         self.field, self.reason, self.remedy, self.code = field, reason, remedy, code
 
 
+@dataclass(slots=True)
+class Named:
+    """An entity of which only the id is known to be right."""
+
+    index: int
+    id: str
+    entity: dict[str, Any]
+
+
+def identify_batch(entities: Sequence[Any]) -> tuple[list[Named], list[Refusal]]:
+    """The entities that have an id, so that what is stored of them can be read; refusals of the others."""
+    named: list[Named] = []
+    refused: list[Refusal] = []
+    for index, entity in enumerate(entities):
+        try:
+            if not isinstance(entity, dict):
+                raise Problem(
+                    "entity", f"is a {type(entity).__name__}", "send a JSON object", "not_an_object"
+                )
+            named.append(Named(index, _identifier(entity), entity))
+        except Problem as problem:
+            refused.append(_refusal(index, entity, problem))
+    return named, refused
+
+
 def check_batch(
-    entities: Sequence[Any], *, now: datetime, strict: bool
+    named: Sequence[Named], stored: Mapping[str, Mapping[str, Any]], *, now: datetime, strict: bool
 ) -> tuple[list[Checked], list[Refusal]]:
     """Split a batch into what may be taken and what is refused.
 
     Parameters
     ----------
-    entities : sequence
-        Normalized NGSI-LD entities, as decoded from JSON.
+    named : sequence
+        From `identify_batch`: normalized NGSI-LD entities, as decoded from JSON.
+    stored : mapping
+        Entity id -> its stored attributes. An attribute that only repeats what is stored is left out unread: it was
+        checked when it came first, and most of what feeds send is of this kind.
     now : datetime
         Aware; observations more than five minutes later are refused.
     strict : bool
@@ -109,28 +137,35 @@ def check_batch(
     good: list[Checked] = []
     refused: list[Refusal] = []
     clock = Clock(now + FUTURE_TOLERANCE, {})
-    for index, entity in enumerate(entities):
+    seen: set[str] = set()
+    for one in named:
+        # Of an entity that comes twice in a batch, the second is to be held against the first, not the store.
+        known = stored.get(one.id, NOTHING) if one.id not in seen else NOTHING
+        seen.add(one.id)
         try:
-            good.append(_check(index, entity, clock, strict=strict))
+            good.append(_check(one, known, clock, strict=strict))
         except Problem as problem:
-            known = entity.get("id") if isinstance(entity, dict) else None
-            refused.append(
-                Refusal(
-                    index=index,
-                    entity_id=known[:MAX_ID] if isinstance(known, str) else None,
-                    field=problem.field,
-                    reason=problem.reason,
-                    remedy=problem.remedy,
-                    code=problem.code,
-                )
-            )
+            refused.append(_refusal(one.index, one.entity, problem))
     return good, refused
 
 
-def _check(index: int, entity: Any, clock: Clock, *, strict: bool) -> Checked:
-    if not isinstance(entity, dict):
-        raise Problem("entity", f"is a {type(entity).__name__}", "send a JSON object", "not_an_object")
-    entity_id = _identifier(entity)
+NOTHING: Mapping[str, Any] = {}
+
+
+def _refusal(index: int, entity: Any, problem: Problem) -> Refusal:
+    known = entity.get("id") if isinstance(entity, dict) else None
+    return Refusal(
+        index=index,
+        entity_id=known[:MAX_ID] if isinstance(known, str) else None,
+        field=problem.field,
+        reason=problem.reason,
+        remedy=problem.remedy,
+        code=problem.code,
+    )
+
+
+def _check(one: Named, known: Mapping[str, Any], clock: Clock, *, strict: bool) -> Checked:
+    entity = one.entity
     types = _types(entity)
     if len(entity) > MAX_ATTRIBUTES:
         raise Problem(
@@ -139,7 +174,7 @@ def _check(index: int, entity: Any, clock: Clock, *, strict: bool) -> Checked:
     declared = [REGISTRY[name] for name in types if name in REGISTRY]
     attributes: dict[str, Instance | list[Instance]] = {}
     for name, raw in entity.items():
-        if name in RESERVED:
+        if name in RESERVED or (name in known and known[name] == raw):
             continue
         if name not in _good_names:
             _check_name(name)
@@ -153,7 +188,7 @@ def _check(index: int, entity: Any, clock: Clock, *, strict: bool) -> Checked:
     location = attributes.get("location")
     box = _box(location) if isinstance(location, dict) and location["type"] == "GeoProperty" else None
     scope = _scope(entity["scope"]) if "scope" in entity else None
-    return Checked(index, entity_id, types, scope, attributes, box)
+    return Checked(one.index, one.id, types, scope, attributes, box)
 
 
 _good_names: set[str] = set()

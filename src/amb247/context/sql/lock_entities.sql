@@ -1,7 +1,11 @@
 -- The stored state of a batch, locked in the order of ids so that two batches cannot wait for each other.
--- Lists come as words: psycopg reads a text ten times faster than a text[].
-SELECT id, array_to_string(type, ' '), array_to_string(scope, ' '), doc::text, version
-FROM context_entity
-WHERE id = ANY(%(ids)s)
-ORDER BY id
-FOR UPDATE
+-- One JSON text in, one out: psycopg needs many times as long for a list of a thousand ids or rows.
+SELECT '[' || coalesce(string_agg(line, ','), '') || ']'
+FROM (
+    SELECT '["' || id || '",' || to_json(type) || ',' || to_json(scope) || ',' || doc || ',' || version || ',"'
+           || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"]' AS line
+    FROM context_entity
+    WHERE id IN (SELECT jsonb_array_elements_text(%(ids)s::jsonb))
+    ORDER BY id
+    FOR UPDATE
+) locked

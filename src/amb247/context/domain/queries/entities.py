@@ -11,6 +11,7 @@ import shapely
 import shapely.geometry
 from django.db import connection
 
+from amb247.context.domain.validate import time_text
 from amb247.context.errors import BadQuery
 
 Condition = tuple[str, str, Any]
@@ -32,9 +33,22 @@ def to_entity(row: Sequence[Any]) -> dict[str, Any]:
 
 def get(entity_id: str) -> dict[str, Any] | None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, type, scope, doc::text FROM context_entity WHERE id = %s", [entity_id])
+        cursor.execute(
+            "SELECT id, type, scope, doc::text, created_at, modified_at FROM context_entity WHERE id = %s",
+            [entity_id],
+        )
         row = cursor.fetchone()
-    return None if row is None else to_entity(row)
+    return None if row is None else _with_stamps(to_entity(row), time_text(row[4]), time_text(row[5]))
+
+
+def _with_stamps(entity: dict[str, Any], created: str, modified: str) -> dict[str, Any]:
+    """Spell out the stamps that the store leaves away (`upsert.STAMPS`)."""
+    for attribute in entity.values():
+        for instance in attribute if isinstance(attribute, list) else (attribute,):
+            if isinstance(instance, dict):
+                born = instance.setdefault("createdAt", created)
+                instance.setdefault("modifiedAt", born)
+    return entity | {"createdAt": created, "modifiedAt": modified}
 
 
 def query(

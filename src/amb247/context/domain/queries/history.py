@@ -40,11 +40,16 @@ def history(
 def _unrecorded(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Observation]:
     """An attribute that was never observed and never changed: its state is its history (`upsert.is_unrecorded`)."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT (doc->%s)::text FROM context_entity WHERE id = %s", [attribute, entity_id])
+        cursor.execute(
+            "SELECT (doc->%s)::text, created_at FROM context_entity WHERE id = %s", [attribute, entity_id]
+        )
         row = cursor.fetchone()
     stored = orjson.loads(row[0]) if row is not None and row[0] is not None else []
     found = [
-        Observation(datetime.fromisoformat(one["modifiedAt"]), value_of(one))
+        Observation(
+            datetime.fromisoformat(one["createdAt"]) if "createdAt" in one else row[1].astimezone(UTC),
+            value_of(one),
+        )
         for one in (stored if isinstance(stored, list) else [stored])
         if is_unrecorded(one)
     ]
