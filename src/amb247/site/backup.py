@@ -29,6 +29,9 @@ KEPT = ("secret_key", "demo.json", "demo-accounts.json", "gtfs")
 def run_backup(chosen: argparse.Namespace) -> int:
     """Write the archive beside its final name, then rename: a half-written copy never looks like a whole one."""
     target: Path = chosen.file.resolve()
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        complain(f"No se puede escribir en {target.parent}: elija una carpeta que exista y sea suya.")
+        return REFUSED
     with database() as engine, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         dump = Path(folder) / DUMP
         program = find_binaries().folder / "pg_dump"
@@ -54,6 +57,7 @@ def run_backup(chosen: argparse.Namespace) -> int:
                 archive.add(path, arcname=name)
         with making.open("rb") as file:
             os.fsync(file.fileno())
+        making.chmod(0o600)  # it holds the secret key and the hashes of passwords
         making.replace(target)
     say(f"Copia en {target} ({target.stat().st_size / 1e6:.1f} MB, {len(hashes)} partes).")
     return OK

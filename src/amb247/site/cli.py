@@ -14,7 +14,11 @@ from amb247.site.terminal import BROKEN, OK, complain
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
-    chosen = parser.parse_args(arguments)
+    chosen, left = parser.parse_known_args(arguments)
+    if left and not hasattr(chosen, "rest"):
+        parser.error(f"argumentos desconocidos: {' '.join(left)}")
+    if left:  # argparse keeps options that come first out of the rest: `amb test -k name`
+        chosen.rest = [*left, *chosen.rest]
     if getattr(chosen, "data", None):
         os.environ["AMB_DATA"] = str(Path(chosen.data).expanduser().resolve())
     if getattr(chosen, "port", None):

@@ -17,8 +17,8 @@ BODY_IDLE_S = 30.0  # longest silence while a body is on its way
 MAX_URL = 8_192
 
 
-class TooLarge(Exception):
-    """The body exceeds the limit."""
+class TooLarge(OSError):
+    """The body exceeds the limit. For the application the client has gone, which it knows how to end quietly."""
 
 
 class LimitsMiddleware:
@@ -82,26 +82,41 @@ class LimitsMiddleware:
             return
         received = 0
         is_complete = False
+        refusal: tuple[int, str] | None = None
+        is_answered = False
 
         async def limited() -> Message:
-            nonlocal received, is_complete
+            nonlocal received, is_complete, refusal
             if is_complete:
                 return await receive()
-            async with asyncio.timeout(BODY_IDLE_S):
-                message = await receive()
+            try:
+                async with asyncio.timeout(BODY_IDLE_S):
+                    message = await receive()
+            except TimeoutError:
+                refusal = 408, "The body did not arrive in time."
+                raise
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
                 if received > self.max_body:
+                    refusal = 413, f"The body may have {self.max_body:,} bytes."
                     raise TooLarge
             return message
 
+        async def answer(message: Message) -> None:
+            """What the application says after a refusal is about a body that it could not read: not sent."""
+            nonlocal is_answered
+            if refusal is None or is_answered:
+                is_answered = True
+                await send(message)
+
         try:
-            await self.app(scope, limited, send)
-        except TooLarge:
-            await _refuse(413, f"The body may have {self.max_body:,} bytes.", scope, receive, send)
-        except TimeoutError:
-            await _refuse(408, "The body did not arrive in time.", scope, receive, send)
+            await self.app(scope, limited, answer)
+        except (TooLarge, TimeoutError):
+            if refusal is None or is_answered:
+                raise
+        if refusal is not None and not is_answered:
+            await _refuse(*refusal, scope, receive, send)
 
 
 async def _refuse(status: int, words: str, scope: Scope, receive: Receive, send: Send) -> None:

