@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from factories.context import streetlight, vehicle
 
 from amb247.context import api
 from amb247.context.data import Cursor
 from amb247.context.errors import BadQuery, BatchRefused, CursorTooOld
-from factories.context import streetlight, vehicle
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 BUS = "urn:ngsi-ld:Vehicle:test:0001"

@@ -58,7 +58,9 @@ class Platform:
             env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if not wait_until(lambda: "Ctrl-C detiene todo" in self.said or self.process.poll() is not None, limit_s):
+        if not wait_until(
+            lambda: "Ctrl-C detiene todo" in self.said or self.process.poll() is not None, limit_s
+        ):
             raise TimeoutError(self.said[-3000:])
         if self.process.poll() is not None:
             raise RuntimeError(f"ended with {self.process.returncode}: {self.said[-3000:]}")

@@ -66,7 +66,9 @@ PERSONAL = [
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
     if find_browser() is None:
-        pytest.skip("NO CHROMIUM: no page was tried in a browser. Debian: apt install chromium, or AMB_CHROMIUM=/path")
+        pytest.skip(
+            "NO CHROMIUM: no page was tried in a browser. Debian: apt install chromium, or AMB_CHROMIUM=/path"
+        )
     running = Platform("--scale", "0.02").start()
     yield running
     running.close()
@@ -94,7 +96,10 @@ class Watch:
         # The address of the page itself may rightly answer 404; drawing without a graphics card is slow.
         if "GPU stall" in message.text or "GL Driver Message" in message.text:
             return
-        if message.location["url"] == message.page.url and "the server responded with a status of 404" in message.text:
+        if (
+            message.location["url"] == message.page.url
+            and "the server responded with a status of 404" in message.text
+        ):
             return
         self.complaints.append(f"{message.page.url}: {message.text} ({message.location['url']})")
 
@@ -192,11 +197,15 @@ def test_legend_list_and_layers_give_equal_counts(page: Page, layer: str):
         told = [state for state in known if page.locator(f".legend [data-count='{layer}.{state}']").count()]
         shown = {state: shown_number(page, f"{layer}.{state}") for state in told}
         total = sum(known.values())
-        if total == listed == shown_number(page, f"{layer}.*") and shown == {state: known[state] for state in told}:
+        if total == listed == shown_number(page, f"{layer}.*") and shown == {
+            state: known[state] for state in told
+        }:
             break
         page.wait_for_timeout(500)
     else:
-        pytest.fail(f"{layer}: list {listed}, legend {shown_number(page, f'{layer}.*')} {shown}, layers {known}")
+        pytest.fail(
+            f"{layer}: list {listed}, legend {shown_number(page, f'{layer}.*')} {shown}, layers {known}"
+        )
     assert total > 0
 
 

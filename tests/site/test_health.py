@@ -92,7 +92,9 @@ def test_metrics_are_for_this_machine(quiet_metrics, client, status):
 
 def test_metrics_with_a_token_are_for_its_bearer_alone(quiet_metrics, monkeypatch):
     monkeypatch.setenv("AMB_METRICS_TOKEN", "ficha-larga")
-    assert ask("/metrics", client="10.0.0.7", headers={"Authorization": "Bearer ficha-larga"}).status_code == 200
+    assert (
+        ask("/metrics", client="10.0.0.7", headers={"Authorization": "Bearer ficha-larga"}).status_code == 200
+    )
     for headers in ({}, {"Authorization": "Bearer otra"}, {"Authorization": "ficha-larga"}):
         assert ask("/metrics", headers=headers).status_code == 403
 
