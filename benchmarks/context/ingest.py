@@ -192,7 +192,7 @@ def _singles(beside, count: int = 300) -> list[float]:
         connection.close()
 
     is_idle = beside() is None
-    worker = threading.Thread(target=(lambda: stopping.wait()) if is_idle else work)
+    worker = threading.Thread(target=stopping.wait if is_idle else work)
     worker.start()
     times = []
     for number in range(count):
