@@ -25,6 +25,7 @@ FLAGS = [
 THEMES = ("light", "grey", "dark")
 AXE = Path(__file__).resolve().parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 PUBLIC = [
     "/",
     "/cuenta/login/",
@@ -359,8 +360,10 @@ def faults_of(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
     for theme in THEMES:
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-        result = page.evaluate("(levels) => axe.run({ runOnly: { type: 'tag', values: levels } })", LEVELS)
-        assert len(result["passes"]) > 5, "axe looked at nothing"
+        # All rules once; then those that look at colours, which are all that a theme changes.
+        asked = {"type": "tag", "values": LEVELS} if theme == THEMES[0] else {"type": "rule", "values": COLOUR_RULES}
+        result = page.evaluate("(runOnly) => axe.run({ runOnly, resultTypes: ['violations'] })", asked)
+        assert result["passes"], "axe looked at nothing"
         found += [
             f"{theme}: {rule['id']}: {node['target']} {node['failureSummary'].splitlines()[-1].strip()[:160]}"
             for rule in result["violations"]
