@@ -361,7 +361,11 @@ def faults_of(page: Page) -> list[str]:
     for theme in THEMES:
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
         # All rules once; then those that look at colours, which are all that a theme changes.
-        asked = {"type": "tag", "values": LEVELS} if theme == THEMES[0] else {"type": "rule", "values": COLOUR_RULES}
+        asked = (
+            {"type": "tag", "values": LEVELS}
+            if theme == THEMES[0]
+            else {"type": "rule", "values": COLOUR_RULES}
+        )
         result = page.evaluate("(runOnly) => axe.run({ runOnly, resultTypes: ['violations'] })", asked)
         assert result["passes"], "axe looked at nothing"
         found += [
