@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -24,6 +25,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed leaves no platform behind (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
 
 
 class Platform:
@@ -56,9 +62,12 @@ class Platform:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "amb247", "up", "--port", str(self.port), *self.arguments],
             env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=_end_with_parent,
         )  # fmt: skip
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if not wait_until(lambda: "Ctrl-C detiene todo" in self.said or self.process.poll() is not None, limit_s):
+        if not wait_until(
+            lambda: "Ctrl-C detiene todo" in self.said or self.process.poll() is not None, limit_s
+        ):
             raise TimeoutError(self.said[-3000:])
         if self.process.poll() is not None:
             raise RuntimeError(f"ended with {self.process.returncode}: {self.said[-3000:]}")

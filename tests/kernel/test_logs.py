@@ -12,7 +12,9 @@ pytestmark = pytest.mark.unit
 
 
 def record(message: str = "gtfs %s imported", *args: object, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("amb247.mobility", logging.WARNING, __file__, 1, message, args or ("demo",), None)
+    made = logging.LogRecord(
+        "amb247.mobility", logging.WARNING, __file__, 1, message, args or ("demo",), None
+    )
     vars(made).update(extra)
     return made
 
@@ -34,7 +36,19 @@ def test_text_that_would_break_the_line_or_the_json_does_not():
 
 
 def test_what_is_no_json_is_written_as_words():
-    assert json.loads(JsonFormatter().format(record(what={1, }, who=ValueError("x"))))["who"] == "x"
+    assert (
+        json.loads(
+            JsonFormatter().format(
+                record(
+                    what={
+                        1,
+                    },
+                    who=ValueError("x"),
+                )
+            )
+        )["who"]
+        == "x"
+    )
 
 
 def test_an_exception_is_told_whole():

@@ -32,12 +32,22 @@ def lamp(code: str) -> dict:
         "type": "Streetlight",
         "location": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-73.15, 7.15]}},
         "status": {"type": "Property", "value": "defectiveLamp", "observedAt": "2026-11-22T10:00:00Z"},
-        "powerRating": {"type": "Property", "value": 70, "unitCode": "WTT", "observedAt": "2026-11-22T10:00:00Z"},
+        "powerRating": {
+            "type": "Property",
+            "value": 70,
+            "unitCode": "WTT",
+            "observedAt": "2026-11-22T10:00:00Z",
+        },
     }
 
 
 def alert(code: str, about: str) -> dict:
-    values = {"category": "lighting", "severity": "high", "description": "Lámpara apagada", "status": "active"}
+    values = {
+        "category": "lighting",
+        "severity": "high",
+        "description": "Lámpara apagada",
+        "status": "active",
+    }
     return {
         "id": f"urn:ngsi-ld:Alert:prueba:{code}",
         "type": "Alert",

@@ -42,14 +42,19 @@ with database():
 def amb(data: Path, *arguments: str) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if name != "AMB_DATABASE_URL"}
     environment["AMB_DATA"] = str(data)
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
+    )
 
 
 def counts(data: Path) -> dict[str, int]:
     engine = open_engine(data)
     try:
         with psycopg.connect(engine.url) as connection:
-            known = {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+            known = {
+                row[0]
+                for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            }
             return {
                 name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
                 for name in sorted(known)
@@ -178,13 +183,17 @@ def test_doctor_says_by_its_code_whether_all_is_well(platform, change, code, wor
     engine = open_engine(platform)
     try:
         with psycopg.connect(engine.url) as connection:
-            kept = connection.execute("SELECT app, name, applied FROM django_migrations WHERE app = 'territory'").fetchall()
+            kept = connection.execute(
+                "SELECT app, name, applied FROM django_migrations WHERE app = 'territory'"
+            ).fetchall()
             if change:
                 connection.execute(change)
         done = amb(platform, "-m", "amb247", "doctor")
         with psycopg.connect(engine.url) as connection:
             if change:
-                connection.cursor().executemany("INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", kept)
+                connection.cursor().executemany(
+                    "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", kept
+                )
     finally:
         engine.stop()
     assert done.returncode == code, done.stdout

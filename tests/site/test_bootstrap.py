@@ -26,7 +26,9 @@ def copy(tmp_path) -> Path:
 
 
 def start(copy: Path, **environment: str) -> subprocess.CompletedProcess:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AMB_", "PIP_", "PYTHON"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AMB_", "PIP_", "PYTHON"))
+    }
     return subprocess.run(
         [copy / "amb", "up"], env=clean | environment, cwd=copy, capture_output=True, text=True, timeout=120
     )
@@ -103,6 +105,8 @@ def test_a_disk_without_room_is_told_before_anything_is_made(bootstrap, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("order", "tools"), [(["up"], False), ([], False), (["test", "-k", "x"], True), (["bench"], True)])
+@pytest.mark.parametrize(
+    ("order", "tools"), [(["up"], False), ([], False), (["test", "-k", "x"], True), (["bench"], True)]
+)
 def test_only_developers_orders_install_the_development_lock(bootstrap, order, tools):
     assert bootstrap.needs_tools(order) is tools

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from amb247.site.testing import browser as find_browser
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.e2e
 
 FLAGS = [
     "--no-sandbox",
@@ -67,7 +67,9 @@ PERSONAL = [
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
     if find_browser() is None:
-        pytest.skip("NO CHROMIUM: no page was tried in a browser. Debian: apt install chromium, or AMB_CHROMIUM=/path")
+        pytest.skip(
+            "NO CHROMIUM: no page was tried in a browser. Debian: apt install chromium, or AMB_CHROMIUM=/path"
+        )
     running = Platform("--scale", "0.02").start()
     yield running
     running.close()
@@ -95,7 +97,10 @@ class Watch:
         # The address of the page itself may rightly answer 404; drawing without a graphics card is slow.
         if "GPU stall" in message.text or "GL Driver Message" in message.text:
             return
-        if message.location["url"] == message.page.url and "the server responded with a status of 404" in message.text:
+        if (
+            message.location["url"] == message.page.url
+            and "the server responded with a status of 404" in message.text
+        ):
             return
         self.complaints.append(f"{message.page.url}: {message.text} ({message.location['url']})")
 
@@ -193,11 +198,15 @@ def test_legend_list_and_layers_give_equal_counts(page: Page, layer: str):
         told = [state for state in known if page.locator(f".legend [data-count='{layer}.{state}']").count()]
         shown = {state: shown_number(page, f"{layer}.{state}") for state in told}
         total = sum(known.values())
-        if total == listed == shown_number(page, f"{layer}.*") and shown == {state: known[state] for state in told}:
+        if total == listed == shown_number(page, f"{layer}.*") and shown == {
+            state: known[state] for state in told
+        }:
             break
         page.wait_for_timeout(500)
     else:
-        pytest.fail(f"{layer}: list {listed}, legend {shown_number(page, f'{layer}.*')} {shown}, layers {known}")
+        pytest.fail(
+            f"{layer}: list {listed}, legend {shown_number(page, f'{layer}.*')} {shown}, layers {known}"
+        )
     assert total > 0
 
 
@@ -352,7 +361,11 @@ def faults_of(page: Page) -> list[str]:
     for theme in THEMES:
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
         # All rules once; then those that look at colours, which are all that a theme changes.
-        asked = {"type": "tag", "values": LEVELS} if theme == THEMES[0] else {"type": "rule", "values": COLOUR_RULES}
+        asked = (
+            {"type": "tag", "values": LEVELS}
+            if theme == THEMES[0]
+            else {"type": "rule", "values": COLOUR_RULES}
+        )
         result = page.evaluate("(runOnly) => axe.run({ runOnly, resultTypes: ['violations'] })", asked)
         assert result["passes"], "axe looked at nothing"
         found += [

@@ -30,7 +30,9 @@ def test_an_unknown_option_is_refused(capsys):
     assert "--rapido" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", [["-k", "engine", "-x"], ["tests/kernel", "-x"], ["-n", "2", "tests/kernel"]])
+@pytest.mark.parametrize(
+    "given", [["-k", "engine", "-x"], ["tests/kernel", "-x"], ["-n", "2", "tests/kernel"]]
+)
 def test_what_follows_test_reaches_pytest_in_its_order(monkeypatch, given):
     seen = []
     monkeypatch.setenv("AMB_CHECKOUT", "/somewhere")
@@ -48,9 +50,17 @@ def test_every_order_explains_itself(capsys, order):
 
 
 def test_help_needs_no_database_and_no_settings(tmp_path):
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "HOME": str(tmp_path)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "HOME": str(tmp_path),
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "amb247", "--help"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "amb247", "--help"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []

@@ -92,7 +92,9 @@ def test_metrics_are_for_this_machine(quiet_metrics, client, status):
 
 def test_metrics_with_a_token_are_for_its_bearer_alone(quiet_metrics, monkeypatch):
     monkeypatch.setenv("AMB_METRICS_TOKEN", "ficha-larga")
-    assert ask("/metrics", client="10.0.0.7", headers={"Authorization": "Bearer ficha-larga"}).status_code == 200
+    assert (
+        ask("/metrics", client="10.0.0.7", headers={"Authorization": "Bearer ficha-larga"}).status_code == 200
+    )
     for headers in ({}, {"Authorization": "Bearer otra"}, {"Authorization": "ficha-larga"}):
         assert ask("/metrics", headers=headers).status_code == 403
 
@@ -101,6 +103,7 @@ def test_metrics_name_requests_feeds_and_the_picture(live, monkeypatch):
     monkeypatch.delenv("AMB_METRICS_TOKEN", raising=False)
     metrics.refresh()
     monkeypatch.setattr(metrics, "refresh", lambda: None)
+    ask("/health/live")
     text = ask("/metrics").text
     assert 'amb_feed_taken_total{feed="prueba"} 2.0' in text
     assert 'amb_feed_refused_total{feed="prueba"} 1.0' in text

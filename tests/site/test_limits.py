@@ -29,7 +29,17 @@ async def echo(_scope, receive, send):
     await send({"type": "http.response.body", "body": str(length).encode()})
 
 
-def ask(app=echo, *, chunks=(b"",), headers=(), path="/algo/", query=b"", method="POST", pause_s=0.0, max_body=1_000):
+def ask(
+    app=echo,
+    *,
+    chunks=(b"",),
+    headers=(),
+    path="/algo/",
+    query=b"",
+    method="POST",
+    pause_s=0.0,
+    max_body=1_000,
+):
     """Status, headers and body of one request whose body comes in chunks."""
     sent = []
 
@@ -71,7 +81,11 @@ def test_a_declared_length_above_the_limit_is_refused_unread():
     status, headers, body = ask(untouched, headers=[(b"content-length", b"1001")])
     assert status == 413
     assert headers[b"content-type"] == b"application/problem+json"
-    assert json.loads(body) == {"type": "about:blank", "title": "The body may have 1,000 bytes.", "status": 413}
+    assert json.loads(body) == {
+        "type": "about:blank",
+        "title": "The body may have 1,000 bytes.",
+        "status": 413,
+    }
 
 
 def test_a_streamed_body_above_the_limit_is_refused():
@@ -160,7 +174,10 @@ def test_every_answer_has_a_request_id_that_its_log_line_has_too(caplog):
         _status, headers, _body = ask()
         _status, others, _body = ask(headers=[(b"content-length", b"9999")])
     assert headers[b"x-request-id"] != others[b"x-request-id"]
-    assert [line.request_id.encode() for line in caplog.records] == [headers[b"x-request-id"], others[b"x-request-id"]]
+    assert [line.request_id.encode() for line in caplog.records] == [
+        headers[b"x-request-id"],
+        others[b"x-request-id"],
+    ]
     assert [(line.method, line.path, line.status) for line in caplog.records] == [
         ("POST", "/algo/", 200),
         ("POST", "/algo/", 413),

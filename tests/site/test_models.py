@@ -92,7 +92,9 @@ def test_a_table_that_points_at_people_or_names_them_is_personal(model):
     declared = vars(model).get("personal_data")
     if telling:
         assert isinstance(declared, PersonalData), f"{model._meta.label}: {sorted(telling)}"
-        assert telling <= set(declared.fields), f"{model._meta.label}: {sorted(telling - set(declared.fields))}"
+        assert telling <= set(declared.fields), (
+            f"{model._meta.label}: {sorted(telling - set(declared.fields))}"
+        )
 
 
 @pytest.mark.django_db

@@ -15,7 +15,7 @@ import pytest
 from factories.platform import Platform
 from factories.processes import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -102,7 +102,10 @@ def test_the_printed_accounts_sign_in_and_see_what_their_role_allows(demo):
     expected = {"admin@amb.example": (200, 200, 200), "consulta@amb.example": (200, 403, 200)}
     for email, codes in expected.items():
         with demo.signed_in(email) as client:
-            assert tuple(client.get(page).status_code for page in ("/centro/", "/fuentes/", "/territorio/")) == codes
+            assert (
+                tuple(client.get(page).status_code for page in ("/centro/", "/fuentes/", "/territorio/"))
+                == codes
+            )
 
 
 def test_figures_list_and_layers_agree(demo):

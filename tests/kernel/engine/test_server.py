@@ -138,7 +138,9 @@ def test_a_session_that_outlives_its_postmaster_does_not_keep_the_next_from_star
     first.process.kill()
     first.process.wait()
     first.stop()
-    assert wait_until(lambda: len(servers_of(data)) == 1), "the busy session should have survived: the case is not made"
+    assert wait_until(lambda: len(servers_of(data)) == 1), (
+        "the busy session should have survived: the case is not made"
+    )
     assert read(start().url) == [1]
     running.join(10)
     busy.close()
@@ -198,7 +200,9 @@ def test_data_of_another_major_version_are_refused_with_the_remedy(data, start):
     start().stop()
     cluster = data / "engine" / "cluster"
     (cluster / "PG_VERSION").write_text("15\n")
-    with pytest.raises(WrongMajor, match=r"belongs to PostgreSQL 15.*AMB_POSTGRES_BIN.*amb backup.*amb restore"):
+    with pytest.raises(
+        WrongMajor, match=r"belongs to PostgreSQL 15.*AMB_POSTGRES_BIN.*amb backup.*amb restore"
+    ):
         open_engine(data)
     (cluster / "PG_VERSION").write_text(f"{find_binaries().major}\n")
     assert start().is_ours
@@ -251,8 +255,10 @@ def test_below_a_folder_closed_to_the_account_the_data_lie_in_var_lib(data, star
     engine = open_engine(hidden / "data")
     try:
         assert engine.folder.parent == Path("/var/lib/amb247")
-        assert (hidden / "data" / "engine" / "MOVED.txt").read_text().startswith(
-            f"The database lies in {engine.folder}"
+        assert (
+            (hidden / "data" / "engine" / "MOVED.txt")
+            .read_text()
+            .startswith(f"The database lies in {engine.folder}")
         )
         write(engine.url, 1)
         assert hidden.stat().st_mode & 0o777 == 0o700
@@ -318,8 +324,16 @@ def _sources() -> str:
 def _interpreter_for(account: Account) -> str:
     """A Python of our version that the account may run: one below /root is closed to it."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for program in (Path(sys.executable).resolve(), Path("/usr/bin") / version, Path("/usr/local/bin") / version):
-        if program.exists() and account.can_reach(program) and account.can_reach(Path(psycopg.__file__).parent):
+    for program in (
+        Path(sys.executable).resolve(),
+        Path("/usr/bin") / version,
+        Path("/usr/local/bin") / version,
+    ):
+        if (
+            program.exists()
+            and account.can_reach(program)
+            and account.can_reach(Path(psycopg.__file__).parent)
+        ):
             return str(program)
     pytest.skip(f"no {version} that another account may run with these packages")
 
