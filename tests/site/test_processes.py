@@ -15,7 +15,7 @@ import pytest
 from factories.platform import Platform
 from factories.processes import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def run_test(chosen: argparse.Namespace) -> int:
     if chosen.rest:
         return run_pytest([part for part in chosen.rest if part != "--"])
     failed = [name for name, command, folder in checks() if not passes(name, command, folder)]
-    if run_pytest(["-n", "2", "--dist", "loadgroup"]):
+    if run_pytest(["-n", "2", "--dist", "loadfile"]):
         failed.append("pytest")
     say(
         f"{'Todo pasa' if not failed else 'FALLA: ' + ', '.join(failed)} ({time.monotonic() - started:.0f} s)"
