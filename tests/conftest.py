@@ -24,3 +24,17 @@ def django_db_setup(django_db_setup, django_db_blocker):
 def quick_passwords(settings):
     """Scrypt is slow on purpose; tests of passwords need the logic, not the cost."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def empty_context(request):
+    """The context's own tables are no Django models: what a test really committed in them is cleared here."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction")):
+        blocker = request.getfixturevalue("django_db_blocker")
+        with blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "TRUNCATE context_entity, context_history, context_hour, context_dirty_hour, context_change, "
+                "context_feed_floor"
+            )

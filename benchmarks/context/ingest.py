@@ -71,8 +71,12 @@ def _run(rounds: int) -> dict[str, dict[str, object]]:
     beside = _singles(lambda: _ours(batch("ours", 0, datetime.now(UTC), random.Random(0))))
     return {
         "batches of 1,000 through upsert": {
-            "value": our_rate, "unit": "entities/s", "peer": "same rows, bare psycopg", "peer_value": bare_rate,
-            "ratio": our_rate / bare_rate},
+            "value": our_rate,
+            "unit": "entities/s",
+            "peer": "same rows, bare psycopg",
+            "peer_value": bare_rate,
+            "ratio": our_rate / bare_rate,
+        },
         "single upsert, nothing beside it, p50": _latency(alone, 50),
         "single upsert, nothing beside it, p99": _latency(alone, 99),
         "single upsert beside batches, p50": _latency(beside, 50),
@@ -84,11 +88,28 @@ def batch(name: str, first: int, at: datetime, rng: random.Random) -> list[dict[
     stamp = at.isoformat(timespec="milliseconds")[:-6] + "Z"
     return [
         {
-            "id": f"urn:ngsi-ld:Vehicle:{name}:{first + i:06d}", "type": "Vehicle",
-            "location": {"type": "GeoProperty", "observedAt": stamp, "value": {
-                "type": "Point", "coordinates": [round(-73.2 + rng.random() / 5, 6), round(7 + rng.random() / 5, 6)]}},
-            "speed": {"type": "Property", "value": round(rng.random() * 60, 1), "unitCode": "KMH", "observedAt": stamp},
-            "bearing": {"type": "Property", "value": rng.randrange(360), "unitCode": "DD", "observedAt": stamp},
+            "id": f"urn:ngsi-ld:Vehicle:{name}:{first + i:06d}",
+            "type": "Vehicle",
+            "location": {
+                "type": "GeoProperty",
+                "observedAt": stamp,
+                "value": {
+                    "type": "Point",
+                    "coordinates": [round(-73.2 + rng.random() / 5, 6), round(7 + rng.random() / 5, 6)],
+                },
+            },
+            "speed": {
+                "type": "Property",
+                "value": round(rng.random() * 60, 1),
+                "unitCode": "KMH",
+                "observedAt": stamp,
+            },
+            "bearing": {
+                "type": "Property",
+                "value": rng.randrange(360),
+                "unitCode": "DD",
+                "observedAt": stamp,
+            },
             "serviceStatus": {"type": "Property", "value": "onRoute"},
             "routeShortName": {"type": "Property", "value": "T1"},
             "refRoute": {"type": "Relationship", "object": "urn:ngsi-ld:GtfsRoute:bench:1"},
@@ -117,15 +138,24 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
     now = datetime.now(UTC)
     stamp = now.isoformat(timespec="microseconds")[:-6] + "Z"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, version FROM context_entity WHERE id = ANY(%s)", [[e["id"] for e in entities]])
+        cursor.execute(
+            "SELECT id, version FROM context_entity WHERE id = ANY(%s)", [[e["id"] for e in entities]]
+        )
         versions = dict(cursor.fetchall())
     rows, history, feed = [], [], []
     for entity in sorted(entities, key=lambda one: one["id"]):
-        changed = {name: entity[name] | {"modifiedAt": stamp}
-                   for name in ("location", "speed", "bearing")}
+        changed = {name: entity[name] | {"modifiedAt": stamp} for name in ("location", "speed", "bearing")}
         point = entity["location"]["value"]["coordinates"]
-        rows.append({"id": entity["id"], "type": ["Vehicle"], "scope": [], "doc": changed, "box": point * 2,
-                     "version": versions[entity["id"]] + 1})
+        rows.append(
+            {
+                "id": entity["id"],
+                "type": ["Vehicle"],
+                "scope": [],
+                "doc": changed,
+                "box": point * 2,
+                "version": versions[entity["id"]] + 1,
+            }
+        )
         for name in changed:
             value = entity[name]["value"]
             number = "\\N" if name == "location" else repr(value)
@@ -140,7 +170,9 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
         cursor.execute(statement("amb247.context", "write_entities"), {"rows": state, "now": now})
         with cursor.copy(HISTORY_COPY) as copy:
             copy.write(past)
-        with cursor.copy("COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN") as copy:
+        with cursor.copy(
+            "COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN"
+        ) as copy:
             copy.write(news)
         cursor.execute("SELECT pg_notify('context_change', '')")
     return time.perf_counter() - began
@@ -160,7 +192,7 @@ def _singles(beside, count: int = 300) -> list[float]:
         connection.close()
 
     is_idle = beside() is None
-    worker = threading.Thread(target=(lambda: stopping.wait()) if is_idle else work)
+    worker = threading.Thread(target=stopping.wait if is_idle else work)
     worker.start()
     times = []
     for number in range(count):

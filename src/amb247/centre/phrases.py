@@ -116,6 +116,7 @@ VALUES = {
     "broken": _("averiado"),
     "outOfService": _("fuera de servicio"),
     "garaged": _("en patio"),
+    "special": _("servicio especial"),
     "bus": _("bus"),
     "ok": _("normal"),
     "defectiveLamp": _("lámpara defectuosa"),
@@ -130,6 +131,7 @@ VALUES = {
     "ON": _("energizado"),
     "OFF": _("sin energía"),
     "fault": _("en falla"),
+    "maintenance": _("en mantenimiento"),
     "active": _("activa"),
     "cleared": _("terminada"),
     "individual": _("individual"),
@@ -141,10 +143,6 @@ VALUES = {
     "sidewalk": _("andén"),
     "park": _("parque"),
     "centralIsland": _("separador"),
-    "critical": _("crítica"),
-    "high": _("alta"),
-    "medium": _("media"),
-    "informational": _("informativa"),
     "IN_TRANSIT_TO": _("en camino"),
     "STOPPED_AT": _("detenido"),
     "INCOMING_AT": _("llegando"),
@@ -163,4 +161,16 @@ CATEGORIES = {
     "environment": _("Ambiente"),
     "weather": _("Clima"),
     "health": _("Salud"),
+}
+# Words of one attribute: the same value says something else in another ("low": a dimmed lamp, a priority).
+VALUES_OF = {
+    "severity": {
+        "critical": _("crítica"),
+        "high": _("alta"),
+        "medium": _("media"),
+        "low": _("baja"),
+        "informational": _("informativa"),
+    },
+    "category": CATEGORIES,
+    "wheelChairAccessible": {"0": _("sin dato"), "1": _("sí"), "2": _("no")},
 }

@@ -29,12 +29,12 @@ from amb247.context.domain import feeds as _feeds
 from amb247.context.domain import intake as _intake
 from amb247.context.domain import upsert as _upsert
 from amb247.context.domain.feeds import FeedHandle
-from amb247.context.domain.partitions import prepare_ahead
+from amb247.context.domain.partitions import prepare_ahead as _prepare_partitions
 from amb247.context.domain.queries import changes as _changes
 from amb247.context.domain.queries import entities as _entities
 from amb247.context.domain.queries import history as _history
 from amb247.context.domain.retention import apply_retention
-from amb247.context.domain.rollups import roll_up
+from amb247.context.domain.rollups import mark_ahead, roll_up
 
 __all__ = [
     "FeedHandle",
@@ -116,6 +116,12 @@ def upsert(
 def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
     """Delete entities; history remembers the deletion, the change feed tells it. How many there were."""
     return _delete.delete(entity_ids, source=source)
+
+
+def prepare_ahead() -> None:
+    """Partitions of the coming days and marks of the coming hours, so that no writer has to make them. Idempotent."""
+    _prepare_partitions()
+    mark_ahead()
 
 
 def get(entity_id: str) -> dict[str, Any] | None:

@@ -156,7 +156,7 @@ class ChangeTail(threading.Thread):
         returns the position to go on from. Called again when the feed no longer reaches back far enough.
     sink : Callable
         Takes the changes, the position after them, and is called with an empty list when nothing happened for a
-        while, so that it can notice the passing of time.
+        while, so that it can notice the passing of time. Says whether it wants to be called again soon.
     pause_s : float
         Least time between two portions: changes in between are handed over together.
     """
@@ -166,8 +166,8 @@ class ChangeTail(threading.Thread):
         url: str,
         *,
         start: Callable[[psycopg.Cursor[Any]], Cursor],
-        sink: Callable[[Sequence[Change], Cursor], None],
-        pause_s: float = 0.2,
+        sink: Callable[[Sequence[Change], Cursor], bool],
+        pause_s: float = 0.1,
     ) -> None:
         super().__init__(name="change-tail", daemon=True)
         self.url, self.start_reading, self.sink, self.pause_s = url, start, sink, pause_s
@@ -198,15 +198,16 @@ class ChangeTail(threading.Thread):
                 position = self.start_reading(cursor)
                 self.is_ready.set()
                 while not self.is_stopping.is_set():
-                    began = time.monotonic()
                     changes = change_queries.read(cursor, position, limit=BATCH)
                     if changes:
                         position = changes[-1].cursor
                     self.last_read = time.monotonic()
-                    self.sink(changes, position)
-                    if len(changes) < BATCH:
-                        spent = time.monotonic() - began
-                        self.is_stopping.wait(max(self.pause_s - spent, 0.0))
-                        if not changes:
-                            for _ in connection.notifies(timeout=IDLE_S, stop_after=1):
-                                pass
+                    is_pending = self.sink(changes, position)
+                    if len(changes) == BATCH:
+                        continue
+                    if changes:
+                        self.is_stopping.wait(self.pause_s)  # what comes meanwhile is handed over together
+                    else:
+                        wait_s = self.pause_s if is_pending else IDLE_S
+                        for _ in connection.notifies(timeout=wait_s, stop_after=1):
+                            pass

@@ -6,6 +6,7 @@ Spanish is the source language, so only the English catalogue exists; what it la
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import re
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from amb247.site.terminal import OK, REFUSED, complain, say
 PACKAGE = Path(__file__).resolve().parent.parent
 LOCALE = PACKAGE / "site" / "locale"
 LANGUAGES = ("en",)
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 KEYWORDS = {
     "_": None,
     "gettext": None,
@@ -28,7 +30,9 @@ KEYWORDS = {
     "pgettext": ((1, "c"), 2),
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
+    "npgettext_lazy": ((1, "c"), 2, 3),
 }
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-+0#]*\d*(?:\.\d+)?[sdifgx]|\{\w*\}")
 
 
 def run_messages(chosen: argparse.Namespace) -> int:
@@ -46,8 +50,9 @@ def extract() -> dict[tuple[str | None, str], tuple[str | None, list[str]]]:
 
     found: dict[tuple[str | None, str], tuple[str | None, list[str]]] = {}
     for path, source in _sources():
+        keywords = KEYWORDS | _other_names(source) if path.suffix == ".py" else KEYWORDS
         for line, text, _comments, context in babel_extract(
-            "python", io.BytesIO(source.encode()), keywords=KEYWORDS
+            "python", io.BytesIO(source.encode()), keywords=keywords
         ):
             singular, plural = (text[0], text[1]) if isinstance(text, tuple) else (text, None)
             if not singular:
@@ -56,6 +61,17 @@ def extract() -> dict[tuple[str | None, str], tuple[str | None, list[str]]]:
             places.append(f"{path.relative_to(PACKAGE)}:{line}")
             found[context, singular] = (known_plural or plural, places)
     return found
+
+
+def _other_names(source: str) -> dict[str, Any]:
+    """What a module calls the functions of gettext: ``from … import gettext_lazy as _lazy``."""
+    return {
+        name.asname: KEYWORDS[name.name]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+        for name in node.names
+        if name.asname and name.name in KEYWORDS
+    }
 
 
 def _sources() -> Iterator[tuple[Path, str]]:
@@ -83,22 +99,32 @@ def update_catalogues(*, write: bool) -> list[str]:
     problems = []
     for language in LANGUAGES:
         path = LOCALE / language / "LC_MESSAGES" / "django.po"
-        source = io.BytesIO(path.read_bytes()) if path.exists() else None
-        old = read_po(source, locale=language) if source else Catalog(locale=language)
+        old = Catalog(locale=language)
+        if path.exists():
+            with path.open("rb") as file:
+                old = read_po(file, locale=language)
         fresh = Catalog(
             locale=language,
-            project="AMB 24/7",
+            project="AMB",
+            version="24/7",
+            msgid_bugs_address="AMB 24/7",
             charset="utf-8",
             fuzzy=False,
             header_comment="# English catalogue of AMB 24/7.",
+            last_translator="AMB 24/7",
+            language_team="AMB 24/7",
+            # Fixed, so that extracting the same texts again changes nothing.
+            creation_date=WRITTEN,
+            revision_date=WRITTEN,
         )
-        fresh.revision_date = fresh.creation_date = datetime(2026, 1, 1, tzinfo=UTC)
         for (context, singular), (plural, _places) in sorted(
             texts.items(), key=lambda item: (item[0][1], item[0][0] or "")
         ):
             identifier = (singular, plural) if plural else singular
             known = old.get(identifier, context)
-            translated: Any = known.string if known is not None else ("", "") if plural else ""
+            translated: Any = known.string if known is not None else ""
+            if isinstance(translated, tuple) != bool(plural):  # new, or the text gained or lost its plural
+                translated = ("", "") if plural else ""
             fresh.add(identifier, translated, context=context)
             if not (all(translated) if isinstance(translated, tuple) else translated):
                 problems.append(f"{language}: sin traducir: {singular!r}")
@@ -123,14 +149,19 @@ def update_catalogues(*, write: bool) -> list[str]:
 
 
 def _wrong_placeholders(singular: str, plural: str | None, translated: str | tuple[str, ...]) -> str:
-    pattern = re.compile(r"%\(\w+\)[sd]|(?<!%)%[sd]|\{\w*\}")
-    wanted = set(pattern.findall(singular)) | set(pattern.findall(plural or ""))
-    for text in translated if isinstance(translated, tuple) else (translated,):
-        if extra := set(pattern.findall(text)) - wanted:
+    """What a translation has too much or too little. A singular may leave its number unsaid: "one lamp"."""
+    wanted = _placeholders(singular) | _placeholders(plural or "")
+    forms = translated if isinstance(translated, tuple) else (translated,)
+    for text in forms:
+        if extra := _placeholders(text) - wanted:
             return f"marcadores {sorted(extra)} que no están en {singular!r}"
-    if not plural and (lost := wanted - set(pattern.findall(str(translated)))):
-        return f"faltan los marcadores {sorted(lost)} de {singular!r}"
+    if lost := _placeholders(plural or singular) - _placeholders(forms[-1]):
+        return f"faltan los marcadores {sorted(lost)} de {plural or singular!r}"
     return ""
+
+
+def _placeholders(text: str) -> set[str]:
+    return set(PLACEHOLDER.findall(text.replace("%%", "")))
 
 
 def compile_catalogues() -> None:

@@ -143,7 +143,8 @@ ACCOUNT_SESSION_REMEMBER = None
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AMB 24/7"
 SOCIALACCOUNT_PROVIDERS = {}
-if os.environ.get("AMB_OIDC_URL"):
+OIDC_URL = os.environ.get("AMB_OIDC_URL", "")
+if OIDC_URL:
     SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
         "APPS": [
             {
@@ -151,7 +152,7 @@ if os.environ.get("AMB_OIDC_URL"):
                 "name": os.environ.get("AMB_OIDC_NAME", "OpenID Connect"),
                 "client_id": os.environ.get("AMB_OIDC_CLIENT_ID", ""),
                 "secret": os.environ.get("AMB_OIDC_SECRET", ""),
-                "settings": {"server_url": os.environ["AMB_OIDC_URL"]},
+                "settings": {"server_url": OIDC_URL},
             }
         ]
     }
@@ -163,6 +164,7 @@ USE_I18N = True
 TIME_ZONE = os.environ.get("AMB_TIME_ZONE", "America/Bogota")
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["amb247.site.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA / "static"

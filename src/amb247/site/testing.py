@@ -140,8 +140,9 @@ def run_bench(chosen: argparse.Namespace) -> int:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    results = module.main(chosen.rest)
-    if chosen.json:
+    as_json = chosen.json or "--json" in chosen.rest  # argparse gives everything behind the name to `rest`
+    results = module.main([part for part in chosen.rest if part != "--json"])
+    if as_json:
         print(json.dumps(results))
         return OK
     print(f"\n{'':<44}{'valor':>14} {'unidad':<14}{'par':<34}{'valor del par':>14}{'razón':>8}")

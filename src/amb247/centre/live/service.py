@@ -73,11 +73,14 @@ class LiveCity:
                 topic.restart()
         return position
 
-    def _take(self, changes: Sequence[Change], cursor: Cursor) -> None:
+    def _take(self, changes: Sequence[Change], cursor: Cursor) -> bool:
+        """Apply and, not more than four times a second, publish; whether something waits to be published."""
         self.picture.apply(changes, cursor)
+        if not self.picture.has_news():
+            return False
         now = time.monotonic()
-        if now - self._published < PUBLISH_EVERY_S or not self.picture.has_news():
-            return
+        if now - self._published < PUBLISH_EVERY_S:
+            return True
         self._published = now
         with self._lock:
             topics = dict(self.topics)
@@ -86,6 +89,7 @@ class LiveCity:
             topics[visible].publish(
                 cursor, event("frame", encode_frame(news, self.picture.tiles_version), cursor)
             )
+        return False
 
 
 def encode_frame(news: FrameContent, tiles_version: int) -> bytes:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from amb247.centre.access import Visible
 from amb247.centre.live.layers import BY_TYPE, OK, STATES
 from amb247.centre.live.picture import PREFIX, Picture, is_inside, short
-from amb247.centre.phrases import ATTRIBUTES, CATEGORIES, TYPES, UNITS, VALUES
+from amb247.centre.phrases import ATTRIBUTES, CATEGORIES, TYPES, UNITS, VALUES, VALUES_OF
 from amb247.context import api as context
 from amb247.territory import api as territory
 
@@ -112,9 +112,11 @@ def _alert(alert: dict[str, Any]) -> dict[str, Any]:
 
 def _attribute(name: str, instance: dict[str, Any]) -> dict[str, Any]:
     observed = instance.get("observedAt") or instance.get("modifiedAt")
+    value = instance.get("value")
+    known = VALUES_OF.get(name, {}).get(value) if isinstance(value, str) else None
     return {
         "label": str(ATTRIBUTES.get(name, name)),
-        "value": in_words(instance.get("value")),
+        "value": in_words(value) if known is None else str(known),
         "unit": str(UNITS.get(instance.get("unitCode", ""), "")),
         "at": datetime.fromisoformat(observed) if observed else None,
         "source": str(instance.get("providedBy", {}).get("object", ""))

@@ -350,32 +350,35 @@ def _store(writing: Writing) -> None:
             )
 
 
-_open_hours: dict[str, float] = {}
+_open_hours: set[str] = set()
 
 
 def mark_hours(cursor: Any, hours: set[str], now: datetime) -> None:
     """Mark the hours whose rollup must be made (again).
 
-    An open hour is marked once a process; a closed one each time, on its row, so that a rollup under way and a late
-    writer wait for each other.
+    An open hour is marked once a process and waits for nobody. A closed one is marked each time, on its row, so that a
+    rollup under way and a late writer wait for each other.
     """
     current = time_text(now)[:13]
-    wanted = [hour for hour in hours if hour < current or hour not in _open_hours]
-    if not wanted:
-        return
-    cursor.execute(
-        "INSERT INTO context_dirty_hour (hour, touched) SELECT h, now() FROM unnest(%s::timestamptz[]) h ORDER BY h "
-        "ON CONFLICT (hour) DO UPDATE SET touched = EXCLUDED.touched",
-        [[f"{hour}:00:00Z" for hour in wanted]],
-    )
-    fresh = [hour for hour in wanted if hour >= current]
+    closed = [f"{hour}:00:00Z" for hour in sorted(hours) if hour < current]
+    fresh = [hour for hour in hours if hour >= current and hour not in _open_hours]
+    if closed:
+        cursor.execute(f"{MARK} DO UPDATE SET touched = EXCLUDED.touched", [closed])
+    if fresh:
+        cursor.execute(f"{MARK} DO NOTHING", [[f"{hour}:00:00Z" for hour in fresh]])
+        transaction.on_commit(lambda: _note_open(fresh))
 
-    def note() -> None:
-        if len(_open_hours) > 48:
-            _open_hours.clear()
-        _open_hours.update((hour, time.monotonic()) for hour in fresh)
 
-    transaction.on_commit(note)
+MARK = (
+    "INSERT INTO context_dirty_hour (hour, touched) SELECT h, now() FROM unnest(%s::timestamptz[]) h ORDER BY h "
+    "ON CONFLICT (hour)"
+)
+
+
+def _note_open(hours: list[str]) -> None:
+    if len(_open_hours) > 48:
+        _open_hours.clear()
+    _open_hours.update(hours)
 
 
 def write_changes(

@@ -20,7 +20,7 @@ from amb247.context.vocabulary.base import EntityType
 
 MAX_ID = 512
 MAX_STRING = 100_000
-MAX_ENTITY_BYTES = 1_000_000
+MAX_GEOMETRY = 5_000_000
 MAX_ATTRIBUTES = 500
 MAX_VERTICES = 200_000
 FUTURE_TOLERANCE = timedelta(minutes=5)  # clocks of devices drift; beyond this the time is a mistake
@@ -272,7 +272,7 @@ def _instance(name: str, raw: Any, clock: Clock) -> Instance:
             name, f"is a bare {type(raw).__name__}", 'send {"type": "Property", "value": …}', "not_normalized"
         )
     kind = raw.get("type")
-    key = VALUE_KEY.get(kind)  # type: ignore[arg-type]
+    key = VALUE_KEY.get(kind) if isinstance(kind, str) else None
     if key is None:
         raise Problem(
             name, f"has the unknown type {str(kind)[:40]!r}", f"use {', '.join(VALUE_KEY)}", "bad_kind"
@@ -283,9 +283,7 @@ def _instance(name: str, raw: Any, clock: Clock) -> Instance:
             f"{name}.{key}", "is missing or null", "send a value, or delete the attribute", "bad_value"
         )
     if kind == "Property":
-        if not isinstance(value, (int, float)):
-            _check_size(name, value)
-        elif isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise Problem(f"{name}.value", "is no finite number", "send a number", "bad_value")
     elif kind == "GeoProperty":
         _check_geometry(name, value)
@@ -298,8 +296,7 @@ def _instance(name: str, raw: Any, clock: Clock) -> Instance:
                     "send the URN of an entity",
                     "bad_object",
                 )
-    else:
-        _check_size(name, value)
+    _check_writable(name, raw)
     instance: Instance = raw
     if not MADE_HERE.isdisjoint(raw):
         instance = {key: part for key, part in raw.items() if key not in MADE_HERE}
@@ -338,15 +335,23 @@ def time_text(moment: datetime) -> str:
     return utc.isoformat(timespec="microseconds" if utc.microsecond % 1000 else "milliseconds")[:-6] + "Z"
 
 
-def _check_size(name: str, value: Any) -> None:
-    size = len(value) if isinstance(value, str) else len(orjson.dumps(value, default=str))
-    if size > MAX_STRING:
+def _check_writable(name: str, raw: Mapping[str, Any]) -> None:
+    """Whether the database can keep it: its size, and characters and numbers that JSON or PostgreSQL refuse."""
+    try:
+        text = orjson.dumps(raw)
+    except (TypeError, ValueError) as problem:
         raise Problem(
-            f"{name}",
-            f"is {size:,} characters long",
+            name, f"cannot be written as JSON: {str(problem)[:80]}", "send plain JSON values", "not_json"
+        ) from None
+    if len(text) > (MAX_GEOMETRY if raw["type"] == "GeoProperty" else MAX_STRING):
+        raise Problem(
+            name,
+            f"is {len(text):,} bytes long",
             f"send at most {MAX_STRING:,}; keep files elsewhere and send their address",
             "too_large",
         )
+    if b"\\u0000" in text:
+        raise Problem(name, "contains the character NUL", "leave it out", "bad_value")
 
 
 def _check_geometry(name: str, value: Any) -> None:
@@ -358,7 +363,7 @@ def _check_geometry(name: str, value: Any) -> None:
             "bad_geometry",
         )
     kind, coordinates = value.get("type"), value.get("coordinates")
-    depth = GEOMETRY_DEPTH.get(kind)  # type: ignore[arg-type]
+    depth = GEOMETRY_DEPTH.get(kind) if isinstance(kind, str) else None
     if depth is None:
         raise Problem(
             f"{name}.value.type",

@@ -44,7 +44,9 @@ def manifest() -> Manifest:
             _known = known
         return known[1]
     except (OSError, ValueError) as problem:
-        logger.error("the front end is not built (%s): run `./amb up` or `npm run build` in frontend/", problem)
+        logger.error(
+            "the front end is not built (%s): run `./amb up` or `npm run build` in frontend/", problem
+        )
         return {}
 
 
@@ -79,8 +81,12 @@ def frontend(*entries: str) -> SafeString:
     shared = [files[key]["file"] for key in keys if not files[key].get("isEntry")]
     return mark_safe(  # noqa: S308 - joined from escaped parts
         format_html_join("\n", '<link rel="stylesheet" href="{}">', ((dist_url(file),) for file in sheets))
-        + format_html_join("\n", '<link rel="modulepreload" href="{}">', ((dist_url(file),) for file in shared))
-        + format_html_join("\n", '<script type="module" src="{}"></script>', ((dist_url(file),) for file in scripts))
+        + format_html_join(
+            "\n", '<link rel="modulepreload" href="{}">', ((dist_url(file),) for file in shared)
+        )
+        + format_html_join(
+            "\n", '<script type="module" src="{}"></script>', ((dist_url(file),) for file in scripts)
+        )
     )
 
 
@@ -95,7 +101,9 @@ def frontend_theme() -> SafeString:
         parts.append(format_html('<script src="{}"></script>', dist_url(theme["file"])))
     if font:
         parts.append(
-            format_html('<link rel="preload" href="{}" as="font" type="font/woff2" crossorigin>', dist_url(font))
+            format_html(
+                '<link rel="preload" href="{}" as="font" type="font/woff2" crossorigin>', dist_url(font)
+            )
         )
     return mark_safe("\n".join(parts))  # noqa: S308 - joined from escaped parts
 
@@ -105,7 +113,9 @@ def icon(name: str, kind: str = "") -> SafeString:
     """A symbol of `static/site/icons.svg`, silent for screen readers. `kind`: "small", "solid"."""
     return format_html(
         '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        f"icon {kind}".strip(), static("site/icons.svg"), name,
+        f"icon {kind}".strip(),
+        static("site/icons.svg"),
+        name,
     )
 
 
@@ -114,5 +124,7 @@ def shape(name: str, css: str = "") -> SafeString:
     """A bare filled shape (severity, state): `{% shape "critical" %}`. Give the colour by the parent or `css`."""
     return format_html(
         '<svg{} viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        format_html(' class="{}"', css) if css else "", static("site/icons.svg"), name,
+        format_html(' class="{}"', css) if css else "",
+        static("site/icons.svg"),
+        name,
     )

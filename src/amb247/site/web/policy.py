@@ -1,4 +1,4 @@
-"""The content security policy: nothing inline, nothing from elsewhere, except the city's own basemap."""
+"""The content security policy: nothing inline, nothing from elsewhere, except the city's own basemap and sign-in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def content_policy() -> str:
-    elsewhere = _basemap_origin(settings.BASEMAP_STYLE_URL)
+    elsewhere = _origin(settings.BASEMAP_STYLE_URL)
     sources = {
         "default-src": "'self'",
         "script-src": "'self'",
@@ -23,13 +23,14 @@ def content_policy() -> str:
         "font-src": "'self'",
         "object-src": "'none'",
         "base-uri": "'none'",
-        "form-action": "'self'",
+        # Browsers hold the redirect after a form to this too: the sign-in form ends at the OIDC provider.
+        "form-action": f"'self' {_origin(settings.OIDC_URL)}".strip(),
         "frame-ancestors": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in sources.items())
 
 
-def _basemap_origin(url: str) -> str:
+def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 

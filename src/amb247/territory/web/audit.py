@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from amb247.territory import api
@@ -59,7 +60,9 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _row(line: AuditLine) -> dict[str, Any]:
-    changes = {name: value for name, value in (("antes", line.before), ("después", line.after)) if value}
+    changes = {
+        name: value for name, value in ((_("antes"), line.before), (_("después"), line.after)) if value
+    }
     return {
         "line": line,
         "channel": Channel(line.channel).label,

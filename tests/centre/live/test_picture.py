@@ -1,0 +1,159 @@
+"""The live picture: list, map and figures from one place, for all or for some areas."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from factories.context import streetlight, vehicle
+
+from amb247.centre.live.lists import Filters, list_things
+from amb247.centre.live.picture import Picture, is_inside, key_of
+from amb247.centre.live.tiles import _project, _varint, encode_points, streetlight_tile
+from amb247.context.data import Change, Cursor
+
+pytestmark = pytest.mark.unit
+NOW = datetime.now(UTC).replace(microsecond=0)
+WEST, EAST = "68001-01", "68307-02"
+
+
+def find_areas(lon, lat):
+    return [WEST if x < -73.1 else EAST for x in lon]
+
+
+def picture(*entities) -> Picture:
+    made = Picture(find_areas)
+    made.load(entities, Cursor(1, 1))
+    return made
+
+
+def change(entity, op="updated"):
+    attributes = {name: value for name, value in entity.items() if name not in {"id", "type"}}
+    return Change(Cursor(2, 1), NOW, op, entity["id"], [entity["type"]], attributes, "")
+
+
+def test_counts_list_and_rows_agree():
+    city = picture(
+        *(streetlight(i, at=NOW) for i in range(5)),
+        streetlight(7, at=NOW, status="defectiveLamp"),
+        streetlight(8, at=NOW, communicationState="down"),
+        vehicle(1, at=NOW),
+    )
+    assert city.counts(None)["streetlight"] == {
+        "ok": 5,
+        "stale": 0,
+        "fault": 1,
+        "offline": 1,
+        "maintenance": 0,
+    }
+    page = list_things(city, Filters(layers=("streetlight",)), None)
+    assert page.total == 7
+    assert [row.state for row in page.rows][:2] == ["fault", "offline"]
+    assert list_things(city, Filters(layers=("streetlight",), state="abnormal"), None).total == 2
+    assert list_things(city, Filters(text="000007"), None).total == 1
+
+
+def test_only_the_visible_areas_are_shown():
+    city = picture(vehicle(1, at=NOW, lon=-73.15), vehicle(2, at=NOW, lon=-73.05))
+    only_west = frozenset({"68001"})
+    assert city.counts(only_west)["vehicle"]["ok"] == 1
+    assert [row[1][-1] for row in city.snapshot(only_west)["vehicles"]] == ["1"]
+    assert list_things(city, Filters(), only_west).total == 1
+    city.apply([change(vehicle(1, at=NOW, lon=-73.16)), change(vehicle(2, at=NOW, lon=-73.06))], Cursor(2, 2))
+    news = city.take_news([None, only_west])
+    assert len(news[None].vehicles) == 2
+    assert [row[1][-1] for row in news[only_west].vehicles] == ["1"]
+
+
+def test_area_code_holds_what_lies_below_it():
+    assert is_inside("68001-01-003", {"68001-01"})
+    assert not is_inside("68001-010", {"68001-01"})
+    assert not is_inside("", {"68001"})
+
+
+def test_news_are_told_once_and_coalesced():
+    city = picture(vehicle(1, at=NOW))
+    moves = [change(vehicle(1, at=NOW, lon=-73.12 + i / 1000)) for i in range(5)]
+    city.apply(moves, Cursor(2, 2))
+    news = city.take_news([None])[None]
+    assert [row[2] for row in news.vehicles] == [round(-73.12 + 4 / 1000, 6)]
+    assert not city.has_news()
+
+
+def test_silent_bus_is_stale_then_put_away_then_back():
+    old = NOW - timedelta(minutes=5)
+    city = picture(vehicle(1, at=old), vehicle(2, at=NOW - timedelta(hours=2)))
+    assert city.counts(None)["vehicle"] == {"ok": 0, "stale": 1, "fault": 0, "offline": 0, "maintenance": 0}
+    city.apply([change(vehicle(2, at=NOW))], Cursor(2, 2))
+    assert city.counts(None)["vehicle"]["ok"] == 1
+    assert [row[1][-1] for row in city.take_news([None])[None].vehicles] == ["2"]
+
+
+def test_deleted_thing_is_gone_and_its_row_is_used_again():
+    city = picture(vehicle(1, at=NOW))
+    gone = vehicle(1, at=NOW)
+    city.apply([Change(Cursor(2, 1), NOW, "deleted", gone["id"], ["Vehicle"], {}, "")], Cursor(2, 1))
+    assert city.take_news([None])[None].gone == [key_of(gone["id"])]
+    city.apply([change(vehicle(2, at=NOW), "created")], Cursor(2, 3))
+    assert city.layers["vehicle"].size == 1
+    assert city.counts(None)["vehicle"]["ok"] == 1
+
+
+def test_columns_grow():
+    city = picture(*(streetlight(i, at=NOW) for i in range(500)))
+    assert city.counts(None)["streetlight"]["ok"] == 500
+    assert np.count_nonzero(city.layers["streetlight"].area[:500] >= 0) == 500
+
+
+def test_many_lamps_at_once_reload_tiles_instead():
+    city = picture(*(streetlight(i, at=NOW) for i in range(3_100)))
+    city.apply([change(streetlight(i, at=NOW, powerState="off")) for i in range(3_100)], Cursor(2, 2))
+    news = city.take_news([None])[None]
+    assert (news.reload_tiles, news.things) == (True, [])
+
+
+def test_change_of_an_unknown_alert_is_read_whole():
+    whole = {
+        "id": "urn:ngsi-ld:Alert:t:1", "type": "Alert",
+        "severity": {"type": "Property", "value": "high"}, "status": {"type": "Property", "value": "cleared"},
+    }  # fmt: skip
+    city = Picture(find_areas, lambda _id: whole)
+    city.load([], Cursor(1, 1))
+    city.apply(
+        [
+            Change(
+                Cursor(2, 1),
+                NOW,
+                "updated",
+                whole["id"],
+                ["Alert"],
+                {"description": {"type": "Property", "value": "x"}},
+                "",
+            )
+        ],
+        Cursor(2, 1),
+    )
+    assert city.visible_alerts(None) == []
+
+
+def test_tile_holds_each_lamp_once_and_thins_evenly():
+    city = picture(*(streetlight(i, at=NOW, lon=-73.12 + i / 1e6, lat=7.12) for i in range(600)))
+
+    def tile_at(zoom):
+        x, y = _project(np.array([-73.1199]), np.array([7.12]), zoom)
+        return streetlight_tile(city, zoom, int(x[0]), int(y[0]))[0]
+
+    key = key_of("urn:ngsi-ld:Streetlight:test:000001")
+    assert tile_at(15).count(_varint(key)) == 1
+    kept = len(tile_at(9)) / len(tile_at(15))
+    assert 1 / 48 / 2 < kept < 1 / 48 * 3
+    assert streetlight_tile(city, 15, 0, 0)[0] == b""
+
+
+def test_tile_is_what_the_specification_says():
+    body = encode_points(
+        "streetlights", np.array([5]), np.array([25]), np.array([17]), np.array([1], np.uint8)
+    )
+    # MVT 2.1, section 4.3.5: MoveTo(25, 17) is 9 50 34; feature id 5, tags (0, 1), type POINT
+    assert b"\x08\x05\x12\x02\x00\x01\x18\x01\x22\x03\x09\x32\x22" in body
