@@ -36,19 +36,7 @@ def test_text_that_would_break_the_line_or_the_json_does_not():
 
 
 def test_what_is_no_json_is_written_as_words():
-    assert (
-        json.loads(
-            JsonFormatter().format(
-                record(
-                    what={
-                        1,
-                    },
-                    who=ValueError("x"),
-                )
-            )
-        )["who"]
-        == "x"
-    )
+    assert json.loads(JsonFormatter().format(record(what={1}, who=ValueError("x"))))["who"] == "x"
 
 
 def test_an_exception_is_told_whole():

@@ -103,7 +103,7 @@ def test_metrics_name_requests_feeds_and_the_picture(live, monkeypatch):
     monkeypatch.delenv("AMB_METRICS_TOKEN", raising=False)
     metrics.refresh()
     monkeypatch.setattr(metrics, "refresh", lambda: None)
-    ask("/health/live")
+    ask("/health/live")  # a request is counted when it has been answered
     text = ask("/metrics").text
     assert 'amb_feed_taken_total{feed="prueba"} 2.0' in text
     assert 'amb_feed_refused_total{feed="prueba"} 1.0' in text

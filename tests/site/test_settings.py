@@ -30,6 +30,7 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_only(tmp_path):
 def test_many_first_starts_at_once_agree_on_the_key(tmp_path):
     with ThreadPoolExecutor(8) as threads:
         keys = set(threads.map(secret_key, [tmp_path] * 32))
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
     assert keys == {(tmp_path / "secret_key").read_text().strip()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -26,14 +27,15 @@ def secret_key(folder: Path) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        made = secrets.token_urlsafe(50)
+        making = folder / f"secret_key.{secrets.token_hex(4)}"
+        handle = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.write(made + "\n")
-        return made
+            file.write(secrets.token_urlsafe(50) + "\n")
+        # Linked whole: of several first starts one wins, and none ever reads an empty key.
+        with contextlib.suppress(FileExistsError):
+            os.link(making, path)
+        making.unlink()
+        return path.read_text().strip()
 
 
 def database(url: str) -> dict[str, Any]:
