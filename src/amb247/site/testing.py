@@ -52,8 +52,7 @@ def checks() -> list[tuple[str, list[str], Path]]:
         ("import-linter", [str(tools / "lint-imports")], root),
         ("mypy", [str(tools / "mypy")], root),
         ("messages", [sys.executable, "-m", "amb247", "messages", "--check"], root),
-        ("eslint", [*npm, "run", "lint", "--silent"], root / "frontend"),
-        ("tsc", [*npm, "run", "check", "--silent"], root / "frontend"),
+        ("tsc and eslint", [*npm, "run", "check", "--silent"], root / "frontend"),
         ("vitest", [*npm, "test", "--silent"], root / "frontend"),
     ]
 
