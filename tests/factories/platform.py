@@ -86,7 +86,8 @@ class Platform:
     def kill(self) -> None:
         """kill -9 of everything that runs for this data directory."""
         for process in processes_of(self.data):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # the death of another may have taken it along
+                process.kill()
         self.process.wait(10)
         self.said = ""
 

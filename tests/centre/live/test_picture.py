@@ -14,7 +14,13 @@ from amb247.centre.live.tiles import _project, _varint, encode_points, streetlig
 from amb247.context.data import Change, Cursor
 
 pytestmark = pytest.mark.unit
-NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def now() -> datetime:
+    """Asked anew each time: a bus of the time of collection would be stale when its test runs."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 WEST, EAST = "68001-01", "68307-02"
 
 
@@ -30,15 +36,15 @@ def picture(*entities) -> Picture:
 
 def change(entity, op="updated"):
     attributes = {name: value for name, value in entity.items() if name not in {"id", "type"}}
-    return Change(Cursor(2, 1), NOW, op, entity["id"], [entity["type"]], attributes, "")
+    return Change(Cursor(2, 1), now(), op, entity["id"], [entity["type"]], attributes, "")
 
 
 def test_counts_list_and_rows_agree():
     city = picture(
-        *(streetlight(i, at=NOW) for i in range(5)),
-        streetlight(7, at=NOW, status="defectiveLamp"),
-        streetlight(8, at=NOW, communicationState="down"),
-        vehicle(1, at=NOW),
+        *(streetlight(i, at=now()) for i in range(5)),
+        streetlight(7, at=now(), status="defectiveLamp"),
+        streetlight(8, at=now(), communicationState="down"),
+        vehicle(1, at=now()),
     )
     assert city.counts(None)["streetlight"] == {
         "ok": 5,
@@ -55,12 +61,14 @@ def test_counts_list_and_rows_agree():
 
 
 def test_only_the_visible_areas_are_shown():
-    city = picture(vehicle(1, at=NOW, lon=-73.15), vehicle(2, at=NOW, lon=-73.05))
+    city = picture(vehicle(1, at=now(), lon=-73.15), vehicle(2, at=now(), lon=-73.05))
     only_west = frozenset({"68001"})
     assert city.counts(only_west)["vehicle"]["ok"] == 1
     assert [row[1][-1] for row in city.snapshot(only_west)["vehicles"]] == ["1"]
     assert list_things(city, Filters(), only_west).total == 1
-    city.apply([change(vehicle(1, at=NOW, lon=-73.16)), change(vehicle(2, at=NOW, lon=-73.06))], Cursor(2, 2))
+    city.apply(
+        [change(vehicle(1, at=now(), lon=-73.16)), change(vehicle(2, at=now(), lon=-73.06))], Cursor(2, 2)
+    )
     news = city.take_news([None, only_west])
     assert len(news[None].vehicles) == 2
     assert [row[1][-1] for row in news[only_west].vehicles] == ["1"]
@@ -73,8 +81,8 @@ def test_area_code_holds_what_lies_below_it():
 
 
 def test_news_are_told_once_and_coalesced():
-    city = picture(vehicle(1, at=NOW))
-    moves = [change(vehicle(1, at=NOW, lon=-73.12 + i / 1000)) for i in range(5)]
+    city = picture(vehicle(1, at=now()))
+    moves = [change(vehicle(1, at=now(), lon=-73.12 + i / 1000)) for i in range(5)]
     city.apply(moves, Cursor(2, 2))
     news = city.take_news([None])[None]
     assert [row[2] for row in news.vehicles] == [round(-73.12 + 4 / 1000, 6)]
@@ -82,33 +90,33 @@ def test_news_are_told_once_and_coalesced():
 
 
 def test_silent_bus_is_stale_then_put_away_then_back():
-    old = NOW - timedelta(minutes=5)
-    city = picture(vehicle(1, at=old), vehicle(2, at=NOW - timedelta(hours=2)))
+    old = now() - timedelta(minutes=5)
+    city = picture(vehicle(1, at=old), vehicle(2, at=now() - timedelta(hours=2)))
     assert city.counts(None)["vehicle"] == {"ok": 0, "stale": 1, "fault": 0, "offline": 0, "maintenance": 0}
-    city.apply([change(vehicle(2, at=NOW))], Cursor(2, 2))
+    city.apply([change(vehicle(2, at=now()))], Cursor(2, 2))
     assert city.counts(None)["vehicle"]["ok"] == 1
     assert [row[1][-1] for row in city.take_news([None])[None].vehicles] == ["2"]
 
 
 def test_deleted_thing_is_gone_and_its_row_is_used_again():
-    city = picture(vehicle(1, at=NOW))
-    gone = vehicle(1, at=NOW)
-    city.apply([Change(Cursor(2, 1), NOW, "deleted", gone["id"], ["Vehicle"], {}, "")], Cursor(2, 1))
+    city = picture(vehicle(1, at=now()))
+    gone = vehicle(1, at=now())
+    city.apply([Change(Cursor(2, 1), now(), "deleted", gone["id"], ["Vehicle"], {}, "")], Cursor(2, 1))
     assert city.take_news([None])[None].gone == [key_of(gone["id"])]
-    city.apply([change(vehicle(2, at=NOW), "created")], Cursor(2, 3))
+    city.apply([change(vehicle(2, at=now()), "created")], Cursor(2, 3))
     assert city.layers["vehicle"].size == 1
     assert city.counts(None)["vehicle"]["ok"] == 1
 
 
 def test_columns_grow():
-    city = picture(*(streetlight(i, at=NOW) for i in range(500)))
+    city = picture(*(streetlight(i, at=now()) for i in range(500)))
     assert city.counts(None)["streetlight"]["ok"] == 500
     assert np.count_nonzero(city.layers["streetlight"].area[:500] >= 0) == 500
 
 
 def test_many_lamps_at_once_reload_tiles_instead():
-    city = picture(*(streetlight(i, at=NOW) for i in range(3_100)))
-    city.apply([change(streetlight(i, at=NOW, powerState="off")) for i in range(3_100)], Cursor(2, 2))
+    city = picture(*(streetlight(i, at=now()) for i in range(3_100)))
+    city.apply([change(streetlight(i, at=now(), powerState="off")) for i in range(3_100)], Cursor(2, 2))
     news = city.take_news([None])[None]
     assert (news.reload_tiles, news.things) == (True, [])
 
@@ -124,7 +132,7 @@ def test_change_of_an_unknown_alert_is_read_whole():
         [
             Change(
                 Cursor(2, 1),
-                NOW,
+                now(),
                 "updated",
                 whole["id"],
                 ["Alert"],
@@ -138,7 +146,7 @@ def test_change_of_an_unknown_alert_is_read_whole():
 
 
 def test_tile_holds_each_lamp_once_and_thins_evenly():
-    city = picture(*(streetlight(i, at=NOW, lon=-73.12 + i / 1e6, lat=7.12) for i in range(600)))
+    city = picture(*(streetlight(i, at=now(), lon=-73.12 + i / 1e6, lat=7.12) for i in range(600)))
 
     def tile_at(zoom):
         x, y = _project(np.array([-73.1199]), np.array([7.12]), zoom)

@@ -39,7 +39,12 @@ time.sleep(600)
 
 
 def servers_of(data: Path) -> list[psutil.Process]:
-    return [process for process in processes_of(data) if process.name() == "postgres"]
+    found = []
+    for process in processes_of(data):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while being looked at
+            if process.name() == "postgres":
+                found.append(process)
+    return found
 
 
 def launch(data: Path, **arguments) -> tuple[subprocess.Popen, str, str]:
