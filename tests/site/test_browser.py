@@ -374,7 +374,11 @@ def faults_of(page: Page) -> list[str]:
             for node in rule["nodes"][:3]
         ]
     page.set_viewport_size({"width": 390, "height": 844})
-    width = page.evaluate("document.documentElement.scrollWidth")
+    for _ in range(40):  # charts follow the new width a moment later
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width <= 390:
+            break
+        page.wait_for_timeout(100)
     if width > 390:
         wide = page.evaluate(
             """() => [...document.querySelectorAll("body *")].filter((part) => part.getBoundingClientRect().right > 391)
