@@ -21,7 +21,7 @@ def city_at(picture: Picture, moment: datetime, visible: frozenset[str] | None) 
     vehicles = _vehicles_at(picture, moment, visible)
     abnormal, counts = _states_at(picture, moment, visible)
     counts["vehicle"] = _count_states([row[4] for row in vehicles])
-    alerts = _alerts_at(picture, moment)
+    alerts = _alerts_at(picture, moment, visible)
     counts["alert"] = {name: sum(alert["severity"] == name for alert in alerts) for name in SEVERITIES}
     return {
         "t": int(moment.timestamp() * 1000),
@@ -96,8 +96,8 @@ def _states_at(
     return abnormal, counts
 
 
-def _alerts_at(picture: Picture, moment: datetime) -> list[dict[str, Any]]:
-    """Alerts issued by then and not cleared by then."""
+def _alerts_at(picture: Picture, moment: datetime, visible: frozenset[str] | None) -> list[dict[str, Any]]:
+    """Alerts issued by then and not cleared by then, where the reader may look."""
     shown = []
     for entity in context.stream(["Alert"]):
         issued = _time(entity.get("dateIssued"))
@@ -106,7 +106,9 @@ def _alerts_at(picture: Picture, moment: datetime) -> list[dict[str, Any]]:
         ended = _time(entity.get("validTo"))
         if ended is not None and ended <= moment and entity.get("status", {}).get("value") == "cleared":
             continue
-        shown.append(picture.describe_alert(entity) | {"status": "active"})
+        alert = picture.describe_alert(entity) | {"status": "active"}
+        if visible is None or is_inside(alert["area"], visible):
+            shown.append(alert)
     return shown
 
 
