@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as site
 from django.db import connection
+from django.utils import translation
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +19,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
     """Tests with real transactions end by TRUNCATE, which the audit log refuses; its own test puts that back."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE territory_auditentry DISABLE TRIGGER audit_refuses_truncate")
+
+
+@pytest.fixture(autouse=True)
+def spanish():
+    """A request leaves its reader's language behind on the thread; the next test starts in the platform's own."""
+    translation.activate(site.LANGUAGE_CODE)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import errno
 import os
 import signal
@@ -14,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import uvicorn
 
+from amb247.kernel.processes import end_with_parent
 from amb247.site import frontend_build, messages
 from amb247.site.database import database, migrate
-from amb247.site.paths import data_directory
 from amb247.site.terminal import BROKEN, OK, complain, say
 
 GRACE_S = 2  # an open event stream would otherwise keep the server from stopping
@@ -140,7 +139,10 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
 def _start_worker(*, demo: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "amb247", "worker", *(["--demo"] if demo else [])]
     return subprocess.Popen(
-        command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL
+        command,
+        preexec_fn=partial(end_with_parent, signal.SIGTERM),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -152,12 +154,3 @@ def _stop_worker(worker: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
-
-
-def data_path(name: str) -> Path:
-    return data_directory() / name

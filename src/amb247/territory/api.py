@@ -99,6 +99,7 @@ __all__ = [
     "grant_role",
     "import_territory",
     "invite_person",
+    "is_synthetic",
     "permissions_of",
     "register_organisation",
     "request_info",
@@ -135,6 +136,11 @@ def areas(level: LevelName | Level | None = None, *, below: str | None = None) -
 def area(code: str) -> Area | None:
     """The area with this code, or None."""
     return territory().by_code.get(code)
+
+
+def is_synthetic() -> bool:
+    """Whether a municipality of the territory is a demonstration one: every page then says so."""
+    return any(one.synthetic for one in areas(Level.MUNICIPALITY))
 
 
 def area_tree() -> tuple[AreaNode, ...]:

@@ -11,13 +11,6 @@ from django.utils.translation import gettext_lazy as _
 STATES = ("ok", "stale", "fault", "offline", "maintenance")
 OK, STALE, FAULT, OFFLINE, MAINTENANCE = range(len(STATES))
 
-STATE_NAMES = {
-    "ok": _("Normal"),
-    "stale": _("Sin señal reciente"),
-    "fault": _("En falla"),
-    "offline": _("Sin comunicación"),
-    "maintenance": _("En mantenimiento"),
-}
 
 Parts = Mapping[str, Any]
 
@@ -127,10 +120,3 @@ BY_KEY = {layer.key: layer for layer in LAYERS}
 BY_TYPE = {layer.entity_type: layer for layer in LAYERS}
 ALERT = "Alert"
 SEVERITIES = ("critical", "high", "medium", "low", "informational")
-SEVERITY_NAMES = {
-    "critical": _("Crítica"),
-    "high": _("Alta"),
-    "medium": _("Media"),
-    "low": _("Baja"),
-    "informational": _("Informativa"),
-}

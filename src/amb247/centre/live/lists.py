@@ -75,6 +75,7 @@ def list_things(
     earlier = _earlier(at) if at is not None else None
     wanted = [BY_KEY[key] for key in filters.layers if key in BY_KEY] or list(LAYERS)
     found: list[tuple[int, int, str, Layer, int, list[str] | None]] = []
+    needle = fold(filters.text)
     with picture.lock:
         for order, spec in enumerate(wanted):
             layer = picture.layers[spec.key]
@@ -89,7 +90,6 @@ def list_things(
             if filters.area:
                 mask &= picture.area_mask(layer, filters.area)
             rows = np.flatnonzero(mask)
-            needle = fold(filters.text)
             state_names = [STATES[state] for state in states.tolist()] if earlier is not None else None
             found += [
                 (0 if states[row] else 1, order, layer.ids[row], layer, int(row), state_names)

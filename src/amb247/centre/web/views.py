@@ -68,7 +68,7 @@ def home(request: HttpRequest, picture: Picture, visible: Visible) -> HttpRespon
             "data_time": _data_time(picture),
             "map_bounds": _bounds(visible),
             "map_style_url": settings.BASEMAP_STYLE_URL,
-            "attribution": _("Cartografía sintética de demostración") if is_synthetic() else "",
+            "attribution": _("Cartografía sintética de demostración") if territory.is_synthetic() else "",
             "may_replay": True,
             "live_url": "/events/city",
         },
@@ -314,8 +314,3 @@ def _number(text: str | None, default: int, lowest: int, highest: int) -> int:
 
 def _data_time(picture: Picture) -> datetime | None:
     return datetime.fromtimestamp(picture.newest, UTC) if picture.newest else None
-
-
-def is_synthetic() -> bool:
-    """Whether the territory shown is a demonstration one."""
-    return any(area.synthetic for area in territory.areas(territory.Level.MUNICIPALITY))

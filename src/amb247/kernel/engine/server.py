@@ -7,7 +7,6 @@ anybody, and a killed server can linger as a zombie. The wheels' own launchers f
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -17,9 +16,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +27,7 @@ import psycopg
 from amb247.kernel.engine.account import Account, unprivileged_account
 from amb247.kernel.engine.binaries import Binaries, find_binaries
 from amb247.kernel.engine.errors import EngineError, NotOurs, StartFailed, WrongMajor
+from amb247.kernel.processes import end_with_parent
 
 START_LIMIT_S = 60.0  # crash recovery of a large log can take this long on a slow disk
 STOP_LIMIT_S = 30.0
@@ -222,7 +222,7 @@ def _start(folder: Path, binaries: Binaries, account: Account, lock: IO[str]) ->
             cwd="/",
             env=_environment(),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(end_with_parent, signal.SIGINT),
             **account.popen_arguments,
         )
     (folder / "port.json").write_text(json.dumps({"port": port, "pid": process.pid}))
@@ -360,12 +360,6 @@ def _settings_arguments() -> list[str]:
 def _environment() -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return keep | {"LC_ALL": "C", "TZ": "UTC"}
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to stop the server when its launcher dies (PR_SET_PDEATHSIG); elsewhere the next start does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT, 0, 0, 0)
 
 
 def _free_port() -> int:

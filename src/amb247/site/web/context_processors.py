@@ -63,7 +63,7 @@ DOORS = (
 def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "menu": SimpleLazyObject(lambda: menu(request)),
-        "synthetic_city": SimpleLazyObject(is_synthetic),
+        "synthetic_city": SimpleLazyObject(territory.is_synthetic),
         "city_name": SimpleLazyObject(city_name),
         "live_url": "",
     }
@@ -82,10 +82,6 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         for door in DOORS
         if door.permission in held
     ]
-
-
-def is_synthetic() -> bool:
-    return any(area.synthetic for area in territory.areas(territory.Level.MUNICIPALITY))
 
 
 def city_name() -> str:
