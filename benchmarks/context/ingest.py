@@ -132,6 +132,7 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
     """Rows are made beforehand; only their writing is timed."""
     from django.db import connection, transaction
 
+    from amb247.context.domain.places import cell_of
     from amb247.context.domain.upsert import HISTORY_COPY
     from amb247.kernel.sql import statement
 
@@ -153,6 +154,7 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
                 "scope": [],
                 "doc": changed,
                 "box": point * 2,
+                "cell": cell_of(*point, *point),
                 "version": versions[entity["id"]] + 1,
             }
         )
@@ -161,7 +163,9 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
             number = "\\N" if name == "location" else repr(value)
             unit = entity[name].get("unitCode", "\\N")
             body = orjson.dumps(entity[name]).decode() if name == "location" else "\\N"
-            history.append(f"{entity['id']}\t{name}\t{at.isoformat()}\t{stamp}\t\t{number}\t{unit}\t{body}\n")
+            history.append(
+                f"{entity['id']}\t{name}\t{at.isoformat()}\t{stamp}\tt\t\t{number}\t{unit}\t{body}\n"
+            )
         text = orjson.dumps(changed).decode().replace("\\", "\\\\")
         feed.append(f'{stamp}\tupdated\t{entity["id"]}\t{{"Vehicle"}}\t{text}\t\n')
     state, past, news = orjson.dumps(rows).decode(), "".join(history), "".join(feed)

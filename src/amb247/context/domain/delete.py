@@ -42,11 +42,11 @@ def delete(entity_ids: Sequence[str], *, source: str) -> int:
             with cursor.copy(HISTORY_COPY) as copy:
                 copy.write("".join(history_line(*row) for row in unrecorded))
             with cursor.copy(
-                "COPY context_history (entity_id, attribute, at, modified_at, deleted) FROM STDIN"
+                "COPY context_history (entity_id, attribute, at, modified_at, observed, deleted) FROM STDIN"
             ) as copy:
                 copy.write(
                     "".join(
-                        f"{entity_id}\t{name}\t{stamp}\t{stamp}\tt\n"
+                        f"{entity_id}\t{name}\t{stamp}\t{stamp}\tf\tt\n"
                         for entity_id, _, doc, _ in gone
                         for name in doc
                     )

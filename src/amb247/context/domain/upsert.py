@@ -13,6 +13,7 @@ from django.db import OperationalError, connection, transaction
 
 from amb247.context.data import Refusal, UpsertReport
 from amb247.context.domain.partitions import ensure_partitions, forget_known
+from amb247.context.domain.places import cell_of
 from amb247.context.domain.validate import (
     Checked,
     Instance,
@@ -27,9 +28,7 @@ from amb247.kernel.sql import statement
 
 ATTEMPTS = 6
 CHANNEL = "context_change"
-HISTORY_COPY = (
-    "COPY context_history (entity_id, attribute, at, modified_at, dataset_id, num, unit, instance) FROM STDIN"
-)
+HISTORY_COPY = "COPY context_history (entity_id, attribute, at, modified_at, observed, dataset_id, num, unit, instance) FROM STDIN"
 # Stamps are kept only where they say something: an instance without `createdAt` was created with its entity, one
 # without `modifiedAt` was never changed. Spelled out on every attribute they made up half of what is stored.
 STAMPS = ("createdAt", "modifiedAt")
@@ -276,7 +275,8 @@ NUMBERS = frozenset({int, float})
 
 def history_line(entity_id: str, name: str, instance: Instance, modified: str) -> str:
     """One instance in COPY's text format (`HISTORY_COPY`). Ids and names hold no tab or backslash: validated."""
-    at = instance.get("observedAt") or modified
+    observed = instance.get("observedAt")
+    at = observed or modified
     value = instance.get("value")
     number = unit = body = "\\N"
     if type(value) in NUMBERS and instance["type"] == "Property":
@@ -287,7 +287,8 @@ def history_line(entity_id: str, name: str, instance: Instance, modified: str) -
     else:
         body = _json_field(without_stamps(instance))
     return (
-        f"{entity_id}\t{name}\t{at}\t{modified}\t{instance.get('datasetId', '')}\t{number}\t{unit}\t{body}\n"
+        f"{entity_id}\t{name}\t{at}\t{modified}\t{'t' if observed else 'f'}\t{instance.get('datasetId', '')}\t"
+        f"{number}\t{unit}\t{body}\n"
     )
 
 
@@ -327,6 +328,7 @@ def _store(writing: Writing) -> None:
                         "scope": p.scope,
                         "doc": orjson.Fragment(delta),
                         "box": p.box,
+                        "cell": cell_of(*p.box) if p.box else None,
                         "version": p.version + 1,
                     }
                     for p, delta in zip(changed, deltas, strict=True)

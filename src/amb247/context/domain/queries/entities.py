@@ -11,6 +11,7 @@ import shapely
 import shapely.geometry
 from django.db import connection
 
+from amb247.context.domain.places import cells_condition
 from amb247.context.domain.validate import time_text
 from amb247.context.errors import BadQuery
 
@@ -68,8 +69,9 @@ def query(
     shape = _shape(within)
     box = shape.bounds if shape is not None else _box_around(near) if near is not None else None
     if box is not None:
-        sql += " AND bbox && box(point(%s, %s), point(%s, %s))"
-        parameters += list(box)
+        condition, values = cells_condition(box)
+        sql += f" AND {condition} AND bbox && box(point(%s, %s), point(%s, %s))"
+        parameters += [*values, *box]
     order, order_parameters = _order(order_by)
     exact = shape is not None or near is not None
     # An exact geometry test needs every candidate of the box: paging comes after it.
