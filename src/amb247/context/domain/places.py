@@ -34,7 +34,8 @@ def cell_ranges(box: Box) -> tuple[list[tuple[int, int]], list[int]]:
     while ((x2 >> up) - (x1 >> up) + 1) * ((y2 >> up) - (y1 >> up) + 1) > MAX_RANGES:
         up += 1
     level = LEVELS - up
-    ranges, around = [], set()
+    ranges: list[tuple[int, int]] = []
+    around: set[int] = set()
     for x in range(x1 >> up, (x2 >> up) + 1):
         for y in range(y1 >> up, (y2 >> up) + 1):
             centre = _number(x, y, level)

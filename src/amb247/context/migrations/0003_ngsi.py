@@ -1,10 +1,12 @@
+from typing import Any
+
 from django.db import migrations
 
 from amb247.context.domain.places import fill_cells
 from amb247.kernel.sql import statement
 
 
-def fill(apps, schema_editor):
+def fill(_apps: Any, schema_editor: Any) -> None:
     with schema_editor.connection.cursor() as cursor:
         fill_cells(cursor)
 
