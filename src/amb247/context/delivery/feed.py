@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +77,12 @@ class Notable:
             raw = orjson.loads(self.state_text) if self.state_text else {}
             self._stored = stored_of(self, raw)
         return self._stored
+
+    @property
+    def as_it_was(self) -> Stored:
+        """For matching: an entity that has expired since was still there at the change."""
+        stored = self.stored
+        return stored if stored.expires_at is None else replace(stored, expires_at=None)
 
     def take_state(self, stored: Stored) -> None:
         """For a change whose writer did not know yet that somebody asks for it."""

@@ -41,6 +41,8 @@ class Item:
     made_at: float = 0.0  # time.time() of the first moment, also across restarts: for giving up
     is_written: bool = False  # a row of context_notification stands for it
     is_done: bool = False  # acknowledged, dead, or superseded
+    dead_reason: str | None = None  # given up
+    first_failed: float = 0.0
     is_held: bool = False
     is_spilled: bool = False  # only the row is kept; it comes back by reading the table
     parts: tuple[Item, ...] = ()
@@ -78,7 +80,8 @@ class Endpoint:
         self._timer: asyncio.TimerHandle | None = None
         # Rows of the table with numbers in (loaded_to, spilled_to] wait to be read.
         self.loaded_to = self.spilled_to = -1
-        self.is_loading = False
+        self.unwritten = 0  # of those: not in the table yet
+        self.accepted_at = 0.0
 
     @property
     def has_spilled(self) -> bool:
@@ -90,7 +93,7 @@ class Endpoint:
 
     @property
     def is_idle(self) -> bool:
-        return not self.size and not self.has_spilled and not self.workers and not self.is_loading
+        return not self.size and not self.has_spilled and not self.workers
 
     def put(self, item: Item) -> None:
         lane = self.lanes.get(item.entity_id)
@@ -163,8 +166,9 @@ class Endpoint:
 
     def _take_outcome(self, lane: Lane, item: Item, outcome: Outcome) -> None:
         now = self.loop.time()
-        item.attempts += 1
-        if outcome.verdict == "trouble":
+        if outcome.verdict == "withdrawn":
+            pass
+        elif outcome.verdict == "trouble":
             if now >= self.not_before:  # those under way together fail together: that is one failure
                 self.failures += 1
                 rest_s = self.policy.wait_s(self.failures)
@@ -174,6 +178,8 @@ class Endpoint:
             self.failures = 0
             self.not_before = 0.0
             self.window = min(self.policy.window, self.window * 2)
+            self.accepted_at = now
+        item.attempts += outcome.verdict != "withdrawn"
         if self.settle(item, outcome):
             lane.items.popleft()
             self.size -= 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 # accepted: the receiver has it. refused: it does not want this one (its fault or ours; others may go through).
-# trouble: the receiver cannot take anything now, so the whole endpoint backs off.
-Verdict = Literal["accepted", "refused", "trouble"]
+# trouble: the receiver cannot take anything now, so the whole endpoint backs off. withdrawn: nobody was asked.
+Verdict = Literal["accepted", "refused", "trouble", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,13 +380,15 @@ def from_row(row: Sequence[Any]) -> Subscription:
 
 def refresh_interest(cursor: Any, now: datetime) -> None:
     """Make `context_interest` say what the active subscriptions ask for; the caller holds `LOCK`."""
-    cursor.execute(
-        "WITH wanted AS (SELECT DISTINCT unnest(interest) AS type FROM context_subscription "
-        "WHERE is_active AND (expires_at IS NULL OR expires_at > %s)), "
-        "gone AS (DELETE FROM context_interest WHERE type NOT IN (SELECT type FROM wanted)) "
-        "INSERT INTO context_interest SELECT type FROM wanted ON CONFLICT DO NOTHING",
-        [now],
-    )
+    cursor.execute(REFRESH_INTEREST, [now])
+
+
+REFRESH_INTEREST = (
+    "WITH wanted AS (SELECT DISTINCT unnest(interest) AS type FROM context_subscription "
+    "WHERE is_active AND (expires_at IS NULL OR expires_at > %s)), "
+    "gone AS (DELETE FROM context_interest WHERE type NOT IN (SELECT type FROM wanted)) "
+    "INSERT INTO context_interest SELECT type FROM wanted ON CONFLICT DO NOTHING"
+)
 
 
 def _next_revision(cursor: Any) -> int:
