@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -152,21 +152,21 @@ class TenantDelivery:
 
     # --- from the feed to the lanes ------------------------------------------------------------------------------
 
-    async def read(self, cursor: Any) -> bool:
-        """One portion of the feed; whether more may follow at once."""
+    async def read(self, cursor: Any) -> Literal["idle", "coming", "more"]:
+        """One portion of the feed; whether more is there, or waits for an earlier transaction to end."""
         if not self.interest:
             # Nobody asks. First the place, then the subscriptions: what commits in between comes after the place.
             newest = await store.newest(cursor)
             await self.refresh(cursor)
             if not self.interest:
                 self._jump(newest)
-                return False
+                return "idle"
         changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
         # After the feed, so that a subscription made before one of these changes is known when they are matched.
         while await self.refresh(cursor):
             changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
         if not changes:
-            return await store.is_more_coming(cursor, self.position)
+            return await self._what_follows(cursor)
         last = changes[-1].position
         is_full = len(changes) == PORTION
         if is_full:
@@ -178,7 +178,10 @@ class TenantDelivery:
         self.position = last
         if self.window or self.position != self.written_position:
             self.wake_flush()
-        return is_full or await store.is_more_coming(cursor, self.position)
+        return "more" if is_full else await self._what_follows(cursor)
+
+    async def _what_follows(self, cursor: Any) -> Literal["idle", "coming"]:
+        return "coming" if await store.is_more_coming(cursor, self.position) else "idle"
 
     def _jump(self, newest: Cursor) -> None:
         if newest > self.position:
