@@ -60,7 +60,7 @@ class Compiled:
     tells_gone: bool  # its deletion does
     watched: frozenset[str] | None
     query: Query
-    matches: Callable[[Stored], bool]
+    matches: Callable[[Stored], bool]  # all of the query but its selectors, which the index has looked at
     context: Context
     form: Form
     show_changes: bool
@@ -180,7 +180,7 @@ def compile_subscription(row: Subscription, tenant: str) -> Compiled:
         tells_gone=tells_gone,
         watched=None if watched is None else frozenset(watched),
         query=query,
-        matches=matcher(query),
+        matches=matcher(replace(query, selectors=())),
         context=context,
         form=form,
         show_changes=notification.get("showChanges", False),
@@ -304,56 +304,3 @@ def _with_previous(value: Instance | list[Instance], previous: Instance | list[I
         return {**one, PREVIOUS[key]: was[key]} if key in was else one
 
     return _each(value, add)
-
-
-class Index:
-    """Which subscriptions a change may concern: by the types that they name, or all."""
-
-    def __init__(self, subscriptions: Sequence[Compiled]) -> None:
-        self.by_type: dict[str, list[Compiled]] = {}
-        self.any_type: list[Compiled] = []
-        self.by_id: dict[str, list[Compiled]] = {}
-        self.all = list(subscriptions)
-        for one in subscriptions:
-            if one.interval_s:
-                continue
-            ids = self._ids(one)
-            if ids is not None:
-                for entity_id in ids:
-                    self.by_id.setdefault(entity_id, []).append(one)
-            elif "*" in (names := _interest(one)):
-                self.any_type.append(one)
-            else:
-                for name in names:
-                    self.by_type.setdefault(name, []).append(one)
-
-    def candidates(self, entity_id: str, types: Sequence[str]) -> list[Compiled]:
-        found = [*self.any_type, *self.by_id.get(entity_id, ())]
-        if len(types) == 1:
-            return found + self.by_type.get(types[0], [])
-        seen: set[int] = set()
-        for name in types:
-            for one in self.by_type.get(name, ()):
-                if id(one) not in seen:
-                    seen.add(id(one))
-                    found.append(one)
-        return found
-
-    @staticmethod
-    def _ids(one: Compiled) -> frozenset[str] | None:
-        selectors = one.query.selectors
-        if not selectors or not all(selector.ids for selector in selectors):
-            return None
-        return frozenset(name for selector in selectors for name in selector.ids)
-
-
-def _interest(one: Compiled) -> Sequence[str]:
-    selectors = one.query.selectors
-    if not selectors:
-        return ["*"]
-    names: set[str] = set()
-    for selector in selectors:
-        if selector.types is None or not all(selector.types.alternatives):
-            return ["*"]
-        names.update(selector.types.names())
-    return sorted(names)

@@ -55,13 +55,22 @@ async def newest(cursor: Any) -> Cursor:
     return Cursor((await cursor.fetchone())[0], 2**63 - 1)
 
 
-async def is_more_coming(cursor: Any, place: Cursor) -> bool:
-    """Whether the feed has rows that only wait for an earlier transaction to end."""
+class Look(NamedTuple):
+    revision: int  # of the subscriptions
+    is_coming: bool  # the feed has rows that only wait for an earlier transaction to end
+    has_replays: bool
+
+
+async def look(cursor: Any, place: Cursor) -> Look:
+    """What else may have to be done; one statement, as it is asked after each portion of the feed."""
     await cursor.execute(
-        "SELECT EXISTS (SELECT FROM context_change WHERE (tx, seq) > (%s::text::xid8, %s))",
+        "SELECT (SELECT revision FROM context_subscription_revision), "
+        "EXISTS (SELECT FROM context_change WHERE (tx, seq) > (%s::text::xid8, %s)), "
+        "EXISTS (SELECT FROM context_notification WHERE replay)",
         [str(place.tx), place.seq],
     )
-    return bool((await cursor.fetchone())[0])
+    revision, is_coming, has_replays = await cursor.fetchone()
+    return Look(revision or 0, is_coming, has_replays)
 
 
 async def last_number(cursor: Any) -> int:
@@ -75,12 +84,6 @@ async def waiting(cursor: Any) -> list[tuple[str, int, int]]:
         "SELECT endpoint, min(number), max(number) FROM context_notification WHERE dead_at IS NULL GROUP BY 1"
     )
     return list(await cursor.fetchall())
-
-
-async def revision(cursor: Any) -> int:
-    await cursor.execute("SELECT revision FROM context_subscription_revision")
-    row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
 
 
 class Changed(NamedTuple):

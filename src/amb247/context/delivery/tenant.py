@@ -21,19 +21,17 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
-import orjson
-
 from amb247.context.data import Cursor
 from amb247.context.delivery import feed, store
-from amb247.context.delivery.compiled import Compiled, Index, body_of, compile_subscription
+from amb247.context.delivery.compiled import Compiled, body_of
 from amb247.context.delivery.feed import Notable, Order
 from amb247.context.delivery.http import HttpSender
+from amb247.context.delivery.index import Index
 from amb247.context.delivery.lanes import Endpoint, Item
 from amb247.context.delivery.mqtt import Broker
 from amb247.context.delivery.outcome import Outcome
 from amb247.context.delivery.policy import Policy
 from amb247.context.domain.endpoints import STREAM
-from amb247.context.domain.subscriptions import Subscription
 from amb247.context.domain.validate import time_text
 
 log = logging.getLogger(__name__)
@@ -101,6 +99,8 @@ class TenantDelivery:
         self.health: dict[str, Health] = {}
         self.due_changed: dict[str, datetime | None] = {}
         self.wants_load: set[str] = set()
+        # What the last look at the tables said:
+        self.is_coming = self.has_replays = False
         self.is_closed = False
 
     # --- start and end -------------------------------------------------------------------------------------------
@@ -124,9 +124,11 @@ class TenantDelivery:
         for sender in self.senders.values():
             await sender.close()
 
-    async def refresh(self, cursor: Any) -> bool:
+    async def refresh(self, cursor: Any, *, behind: Cursor | None = None) -> bool:
         """Take in subscriptions that were made, changed or deleted; whether there were any."""
-        revision = await store.revision(cursor)
+        looked = await store.look(cursor, behind or self.position)
+        self.is_coming, self.has_replays = looked.is_coming, looked.has_replays
+        revision = looked.revision
         if revision == self.revision:
             return False
         rows = await store.changed_subscriptions(
@@ -143,7 +145,7 @@ class TenantDelivery:
             self._schedule(one)
             if before is not None and before.endpoint != one.endpoint:
                 self._move(before.endpoint, one)
-        self.index = Index(list(self.subscriptions.values()))
+        self.index = Index(self.subscriptions.values())
         self.interest = frozenset(
             name for one in self.subscriptions.values() if not one.interval_s for name in store.interest(one)
         )
@@ -163,10 +165,10 @@ class TenantDelivery:
                 return "idle"
         changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
         # After the feed, so that a subscription made before one of these changes is known when they are matched.
-        while await self.refresh(cursor):
+        while await self.refresh(cursor, behind=changes[-1].position if changes else None):
             changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
         if not changes:
-            return await self._what_follows(cursor)
+            return "coming" if self.is_coming else "idle"
         last = changes[-1].position
         is_full = len(changes) == PORTION
         if is_full:
@@ -178,10 +180,7 @@ class TenantDelivery:
         self.position = last
         if self.window or self.position != self.written_position:
             self.wake_flush()
-        return "more" if is_full else await self._what_follows(cursor)
-
-    async def _what_follows(self, cursor: Any) -> Literal["idle", "coming"]:
-        return "coming" if await store.is_more_coming(cursor, self.position) else "idle"
+        return "more" if is_full else "coming" if self.is_coming else "idle"
 
     def _jump(self, newest: Cursor) -> None:
         if newest > self.position:
@@ -193,9 +192,7 @@ class TenantDelivery:
         lacking = [
             change
             for change in changes
-            if change.lacks_state
-            and change.op != "deleted"
-            and self.index.candidates(change.entity_id, change.types)
+            if change.lacks_state and change.op != "deleted"
         ]
         if lacking:
             states = await store.states(cursor, sorted({change.entity_id for change in lacking}))
@@ -211,7 +208,7 @@ class TenantDelivery:
         is_straight = all(one.position < next_one.position for one, next_one in pairwise(changes))
         for change in changes:
             if change.is_wanted:
-                for one in self.index.candidates(change.entity_id, change.types):
+                for one in self._candidates(change):
                     try:
                         if one.concerns(change):
                             self._notify(one, change, safe, now, now_text)
@@ -219,6 +216,13 @@ class TenantDelivery:
                         log.exception("a change could not be told", extra={"id": one.id})
             if is_straight:  # else the place before all of them is the only one that is safe for each
                 safe = change.position
+
+    def _candidates(self, change: Notable) -> Sequence[Compiled]:
+        try:
+            return self.index.candidates(change.stored)
+        except Exception:  # a change that cannot be read: the feed goes on behind it
+            log.exception("a change could not be read", extra={"entity": change.entity_id})
+            return ()
 
     def _notify(self, one: Compiled, change: Notable, safe: Cursor, now: float, now_text: str) -> None:
         if one.address.scheme == STREAM:
@@ -533,8 +537,11 @@ class TenantDelivery:
                 self.wants_load.discard(uri)
 
     async def load_replays(self, cursor: Any) -> None:
-        for row in await store.take_replays(cursor, limit=PORTION):
-            self._take_row(row)
+        while self.has_replays:
+            rows = await store.take_replays(cursor, limit=PORTION)
+            self.has_replays = len(rows) == PORTION
+            for row in rows:
+                self._take_row(row)
 
     def _take_row(self, row: Sequence[Any]) -> None:
         number, item_id, subscription_id, uri, entity_id, notified_at, accept, entities, held, attempts, made_at = row
