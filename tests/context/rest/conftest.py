@@ -1,0 +1,56 @@
+"""The NGSI-LD interface on a real port, as a client meets it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+
+from amb247.context.domain import tenants, writing
+from amb247.context.rest.app import ngsi_app
+
+CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
+
+
+class Served:
+    """An application served by uvicorn on a thread of its own."""
+
+    def __init__(self, app) -> None:
+        self.app = app
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        self.port = self.server.servers[0].sockets[0].getsockname()[1]
+
+    def _run(self) -> None:
+        asyncio.run(self.server.serve())
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.app.stop()
+
+
+@pytest.fixture(scope="session")
+def ngsi_server(django_db_setup):
+    served = Served(ngsi_app())
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def broker(ngsi_server, transactional_db, monkeypatch):
+    """A client of an empty broker that lets this machine in."""
+    monkeypatch.setenv("AMB_NGSI_OPEN", "1")
+    with httpx.Client(base_url=f"http://127.0.0.1:{ngsi_server.port}/ngsi-ld/v1", timeout=20) as client:
+        yield client
+    ngsi_server.app.state.contexts.clear()
+    writing.forget_caches()
+    tenants.forget_known()
