@@ -5,7 +5,7 @@ Codes are the areas' own (`68001`, `68001-01`). A `user` is what `request.user` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,6 +51,7 @@ from amb247.territory.errors import (
     PersonExists,
     RoleMisplaced,
     TerritoryError,
+    TokenLimitRefused,
     TokenScopeRefused,
 )
 
@@ -82,6 +83,7 @@ __all__ = [
     "Scope",
     "TerritoryError",
     "TokenInfo",
+    "TokenLimitRefused",
     "TokenScopeRefused",
     "area",
     "area_codes_of",
@@ -365,15 +367,26 @@ def create_token(
     area_code: str | None = None,
     organisation_id: int | None = None,
     expires_at: datetime | None = None,
+    tenants: Iterable[str] = (),
+    entity_types: Iterable[str] = (),
     request_info: RequestInfo | None = None,
 ) -> NewToken:
     """Make a token for an integration; audited. `NewToken.secret` is shown this once and kept nowhere.
+
+    Parameters
+    ----------
+    tenants : str, at most 50
+        NGSI-LD tenants that the token opens, `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`. None: the city itself, the
+        default tenant; which a token that names tenants does not open.
+    entity_types : str, at most 50 of at most 512 characters
+        Short names or IRIs, kept as given: what a short name stands for is the context's to say. None: all types.
 
     Raises
     ------
     RoleMisplaced           not exactly one of area and organisation
     NotAllowed              the owner may not make tokens there
     TokenScopeRefused       a scope is unknown, or more than the owner may do there
+    TokenLimitRefused       a tenant or type is malformed, or there are too many
     TerritoryError          no name, or an expiry in the past
     """
     user = _user(owner)
@@ -385,6 +398,8 @@ def create_token(
         area_code=area_code,
         organisation_id=organisation_id,
         expires_at=expires_at,
+        tenants=tenants,
+        entity_types=entity_types,
         request_info=request_info,
     )
 

@@ -85,7 +85,11 @@ class Organisation:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """A valid token, without its secret."""
+    """A valid token, without its secret.
+
+    `tenants` are names of NGSI-LD tenants, empty for the city itself; `entity_types` short names or IRIs as they
+    were given, empty for all.
+    """
 
     id: int
     name: str
@@ -95,10 +99,16 @@ class TokenInfo:
     area_code: AreaCode | None = None
     organisation_id: int | None = None
     expires_at: datetime | None = None
+    tenants: frozenset[str] = frozenset()
+    entity_types: frozenset[str] = frozenset()
 
     def allows(self, scope: Scope | str) -> bool:
         """Whether the scope was given; where it holds is `api.token_allows`."""
         return str(scope) in self.scopes
+
+    def enters(self, tenant: str) -> bool:
+        """Whether the token opens this tenant; `""` is the city itself, closed to a token that names tenants."""
+        return tenant in self.tenants if self.tenants else tenant == ""
 
 
 @dataclass(frozen=True)
