@@ -57,13 +57,20 @@ def test_update(broker):
     response = post(broker, "update", [bus(speed={"value": 1}), bus(OTHER)])
     assert errors_of(response) == {OTHER: "ResourceNotFound"}
     assert get(broker)["speed"]["value"] == 1
-    assert post(broker, "update", [bus(speed={"value": 2}, name={"value": "x"})], options="noOverwrite").status_code == 204
+    assert (
+        post(
+            broker, "update", [bus(speed={"value": 2}, name={"value": "x"})], options="noOverwrite"
+        ).status_code
+        == 204
+    )
     assert (get(broker)["speed"]["value"], get(broker)["name"]["value"]) == (1, "x")
 
 
 def test_merge(broker):
     post(broker, "create", [bus()])
-    response = post(broker, "merge", [{"id": BUS, "type": "Bus", "speed": {"value": 3}, "line": "urn:ngsi-ld:null"}])
+    response = post(
+        broker, "merge", [{"id": BUS, "type": "Bus", "speed": {"value": 3}, "line": "urn:ngsi-ld:null"}]
+    )
     assert response.status_code == 204, response.text
     assert get(broker).keys() == {"id", "type", "speed"}
     assert get(broker)["speed"]["unitCode"] == "KMH"

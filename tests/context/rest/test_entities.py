@@ -26,7 +26,8 @@ def refused(response, status, kind):
     assert response.status_code == status, response.text
     body = response.json()
     assert body["type"] == ERRORS + kind
-    assert body["title"] and body["detail"]
+    assert body["title"]
+    assert body["detail"]
     return body
 
 
@@ -74,7 +75,11 @@ def test_create_of_something_else_is_refused(broker, body, kind):
 
 
 def test_create_needs_a_known_media_type(broker):
-    refused(broker.post("/entities", content=b"{}", headers={"Content-Type": "text/plain"}), 415, "UnsupportedMediaType")
+    refused(
+        broker.post("/entities", content=b"{}", headers={"Content-Type": "text/plain"}),
+        415,
+        "UnsupportedMediaType",
+    )
 
 
 def test_context_in_the_body_needs_ld_json(broker):
@@ -131,7 +136,11 @@ def test_replace_takes_the_place_of_everything(stored):
     assert stored.put(f"/entities/{BUS}", json=new).status_code == 204
     assert get(stored) == new
     assert get(stored, options="sysAttrs")["createdAt"] == created
-    refused(stored.put("/entities/urn:ngsi-ld:Bus:9", json=new | {"id": "urn:ngsi-ld:Bus:9"}), 404, "ResourceNotFound")
+    refused(
+        stored.put("/entities/urn:ngsi-ld:Bus:9", json=new | {"id": "urn:ngsi-ld:Bus:9"}),
+        404,
+        "ResourceNotFound",
+    )
     refused(stored.put(f"/entities/{BUS}", json=new | {"id": "urn:ngsi-ld:Bus:9"}), 400, "BadRequestData")
 
 
@@ -151,7 +160,10 @@ def test_merge_changes_adds_and_removes(stored):
 
 
 def test_merge_of_compound_values(broker):
-    address = {"type": "Property", "value": {"street": "Carrera 27", "city": {"name": "BGA", "dane": "68001"}}}
+    address = {
+        "type": "Property",
+        "value": {"street": "Carrera 27", "city": {"name": "BGA", "dane": "68001"}},
+    }
     broker.post("/entities", json=bus(address=address))
     patch = {"address": {"value": {"city": {"name": "Bucaramanga"}, "street": "urn:ngsi-ld:null"}}}
     assert broker.patch(f"/entities/{BUS}", json=patch).status_code == 204
@@ -183,7 +195,10 @@ def test_update_only_what_is_there(stored):
     assert response.status_code == 207
     assert response.json()["updated"] == ["speed"]
     assert "name" not in get(stored)
-    assert stored.patch(f"/entities/{BUS}/attrs", json={"speed": {"type": "Property", "value": 2}}).status_code == 204
+    assert (
+        stored.patch(f"/entities/{BUS}/attrs", json={"speed": {"type": "Property", "value": 2}}).status_code
+        == 204
+    )
     refused(stored.patch("/entities/urn:ngsi-ld:Bus:9/attrs", json=more), 404, "ResourceNotFound")
 
 
@@ -192,7 +207,9 @@ def test_partial_update_changes_members(stored):
     assert response.status_code == 204, response.text
     assert get(stored)["speed"] == {"type": "Property", "value": 7, "unitCode": "KMH"}
     refused(stored.patch(f"/entities/{BUS}/attrs/none", json={"value": 7}), 404, "ResourceNotFound")
-    refused(stored.patch("/entities/urn:ngsi-ld:Bus:9/attrs/speed", json={"value": 7}), 404, "ResourceNotFound")
+    refused(
+        stored.patch("/entities/urn:ngsi-ld:Bus:9/attrs/speed", json={"value": 7}), 404, "ResourceNotFound"
+    )
     refused(
         stored.patch(f"/entities/{BUS}/attrs/speed", json={"type": "Relationship", "object": "urn:x:1"}),
         400,
@@ -201,9 +218,15 @@ def test_partial_update_changes_members(stored):
 
 
 def test_replace_attribute(stored):
-    assert stored.put(f"/entities/{BUS}/attrs/speed", json={"type": "Property", "value": 7}).status_code == 204
+    assert (
+        stored.put(f"/entities/{BUS}/attrs/speed", json={"type": "Property", "value": 7}).status_code == 204
+    )
     assert get(stored)["speed"] == {"type": "Property", "value": 7}
-    refused(stored.put(f"/entities/{BUS}/attrs/none", json={"type": "Property", "value": 7}), 404, "ResourceNotFound")
+    refused(
+        stored.put(f"/entities/{BUS}/attrs/none", json={"type": "Property", "value": 7}),
+        404,
+        "ResourceNotFound",
+    )
 
 
 def test_attributes_of_several_datasets(broker):
@@ -265,7 +288,9 @@ def test_query_mistakes_are_refused(broker, parameters):
 
 def test_query_by_document(broker):
     for number in range(3):
-        broker.post("/entities", json=bus(f"urn:ngsi-ld:Bus:{number}", speed={"type": "Property", "value": number}))
+        broker.post(
+            "/entities", json=bus(f"urn:ngsi-ld:Bus:{number}", speed={"type": "Property", "value": number})
+        )
     document = {"type": "Query", "entities": [{"type": "Bus"}], "q": "speed>=1"}
     found = broker.post("/entityOperations/query", json=document)
     assert [one["id"] for one in found.json()] == ["urn:ngsi-ld:Bus:1", "urn:ngsi-ld:Bus:2"]
@@ -274,9 +299,13 @@ def test_query_by_document(broker):
 
 def test_purge_removes_what_matches(broker):
     for number in range(3):
-        broker.post("/entities", json=bus(f"urn:ngsi-ld:Bus:{number}", speed={"type": "Property", "value": number}))
+        broker.post(
+            "/entities", json=bus(f"urn:ngsi-ld:Bus:{number}", speed={"type": "Property", "value": number})
+        )
     assert broker.delete("/entities", params={"type": "Bus", "q": "speed>0"}).status_code == 204
-    assert [one["id"] for one in broker.get("/entities", params={"type": "Bus"}).json()] == ["urn:ngsi-ld:Bus:0"]
+    assert [one["id"] for one in broker.get("/entities", params={"type": "Bus"}).json()] == [
+        "urn:ngsi-ld:Bus:0"
+    ]
     refused(broker.delete("/entities"), 400, "BadRequestData")
     assert broker.delete("/entities", params={"type": "Bus", "drop": "speed"}).status_code == 204
     assert "speed" not in get(broker, "urn:ngsi-ld:Bus:0")
@@ -308,7 +337,11 @@ def test_unknown_addresses_and_methods(broker):
 
 def test_nobody_enters_without_a_token(broker, monkeypatch):
     monkeypatch.delenv("AMB_NGSI_OPEN")
-    for method, path in [("GET", "/entities?type=Bus"), ("POST", "/entities"), ("DELETE", f"/entities/{BUS}")]:
+    for method, path in [
+        ("GET", "/entities?type=Bus"),
+        ("POST", "/entities"),
+        ("DELETE", f"/entities/{BUS}"),
+    ]:
         response = broker.request(method, path)
         refused(response, 401, "Unauthorized")
         assert response.headers["www-authenticate"].startswith("Bearer")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from amb247.context.documents.kinds import DELETE, NGSI_NULL, VALUE_KEYS
+from amb247.context.documents.kinds import DELETE, NGSI_NULL, VALUE_KEYS, Delete
 from amb247.context.documents.parse import Parsed
 from amb247.context.domain.writing import (
     EPOCH,
@@ -87,16 +87,16 @@ def create(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     ------
     AlreadyExists
     """
-    pending = writing.pending.get(parsed.id)
+    pending = writing.pending.get(parsed.urn)
     if pending is not None and pending.exists:
-        raise AlreadyExists(f"There already is an entity {parsed.id}.")
+        raise AlreadyExists(f"There already is an entity {parsed.urn}.")
     _make(writing, parsed, guard)
 
 
 def _make(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     if not parsed.types:
         raise BadRequestData("type: is missing; an entity has at least one.")
-    pending = begin(writing, parsed.id, list(parsed.types), _scope_of(parsed))
+    pending = begin(writing, parsed.urn, list(parsed.types), _scope_of(parsed))
     for name, given in parsed.attributes.items():
         if given is not DELETE:
             merge_attribute(writing, pending, name, given, newest_wins=False)
@@ -112,7 +112,7 @@ def replace(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     ------
     ResourceNotFound
     """
-    _replace(writing, _found(writing, parsed.id, guard), parsed, guard)
+    _replace(writing, _found(writing, parsed.urn, guard), parsed, guard)
 
 
 def _replace(writing: Writing, pending: Pending, parsed: Parsed, guard: Guard) -> None:
@@ -147,7 +147,7 @@ def merge(
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.id, guard)
+    pending = _found(writing, parsed.urn, guard)
     for name, given in parsed.attributes.items():
         if given is DELETE:
             remove_instances(writing, pending, name, every=True)
@@ -160,9 +160,8 @@ def merge(
                 remove_instances(writing, pending, name, dataset=dataset)
                 continue
             merged = _without_nulls(one) if before is None else merge_instance(name, before, one)
-            if observed_at is not None and "observedAt" not in one and before is not None:
-                if "observedAt" in before:
-                    merged["observedAt"] = observed_at
+            if observed_at is not None and "observedAt" not in one and "observedAt" in (before or ()):
+                merged["observedAt"] = observed_at
             merge_attribute(writing, pending, name, merged, newest_wins=False)
     _add_types(pending, parsed.types)
     if parsed.scope is not None:
@@ -233,7 +232,7 @@ def append(writing: Writing, parsed: Parsed, guard: Guard, *, overwrite: bool = 
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.id, guard)
+    pending = _found(writing, parsed.urn, guard)
     result = Updated()
     for name, given in parsed.attributes.items():
         stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
@@ -262,7 +261,7 @@ def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.id, guard)
+    pending = _found(writing, parsed.urn, guard)
     result = Updated()
     for name, given in parsed.attributes.items():
         stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
@@ -292,13 +291,18 @@ def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
 MISSING = "The entity has no such attribute."
 
 
-def partial_update(writing: Writing, entity_id: str, name: str, given: Attribute, guard: Guard) -> None:
+def partial_update(
+    writing: Writing, entity_id: str, name: str, given: Attribute | Delete, guard: Guard
+) -> None:
     """5.6.4: change members of an attribute that is there.
 
     Raises
     ------
     ResourceNotFound, BadRequestData
     """
+    if isinstance(given, Delete):
+        delete_attribute(writing, entity_id, name, guard)
+        return
     pending = _found(writing, entity_id, guard)
     stored = {one.get("datasetId", ""): one for one in as_list(pending.attributes.get(name))}
     for one in as_list(given):
@@ -410,23 +414,25 @@ def batch(
     """
     outcomes = []
     for parsed in entities:
-        before = mark(writing, parsed.id)
+        before = mark(writing, parsed.urn)
         try:
-            outcomes.append(Outcome(parsed.id, is_new=work(writing, parsed)))
+            outcomes.append(Outcome(parsed.urn, is_new=work(writing, parsed)))
         except NgsiError as problem:
-            roll_back(writing, parsed.id, before)
-            outcomes.append(Outcome(parsed.id, error=problem))
+            roll_back(writing, parsed.urn, before)
+            outcomes.append(Outcome(parsed.urn, error=problem))
     return outcomes
 
 
-def upsert(writing: Writing, parsed: Parsed, guard: Guard, *, replacing: bool, overwrite: bool = True) -> bool:
+def upsert(
+    writing: Writing, parsed: Parsed, guard: Guard, *, replacing: bool, overwrite: bool = True
+) -> bool:
     """5.6.8: create the entity, or replace or update the one that is there; whether it is new."""
-    pending = writing.pending.get(parsed.id)
+    pending = writing.pending.get(parsed.urn)
     if pending is None or not pending.exists:
         _make(writing, parsed, guard)
         return True
     if replacing:
-        _replace(writing, _found(writing, parsed.id, guard), parsed, guard)
+        _replace(writing, _found(writing, parsed.urn, guard), parsed, guard)
     else:
         append(writing, parsed, guard, overwrite=overwrite)
     return False

@@ -17,8 +17,8 @@ from starlette.requests import Request
 
 from amb247.context.domain.places import box_of
 from amb247.context.domain.writing import Attribute, as_list
-from amb247.context.ngsi_errors import Forbidden, Unauthorized
 from amb247.context.jsonld.names import internal
+from amb247.context.ngsi_errors import Forbidden, Unauthorized
 from amb247.context.querying.query import Restriction
 from amb247.territory import api as territory
 
@@ -176,5 +176,3 @@ def require(access: Access, *, tenant: str, write: bool = False, history: bool =
         raise Forbidden("This token does not read history; use one with the permission history:read.")
     if not write and not history and not access.may_read:
         raise Forbidden("This token does not read entities; use one with the permission context:read.")
-
-

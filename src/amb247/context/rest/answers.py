@@ -28,7 +28,9 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
     """
     found = await exchange.read(get, entity_id, restriction=exchange.access.restriction)
     if found is None or (form.attrs and not set(form.attrs) & set(found.attributes)):
-        raise ResourceNotFound(f"There is no entity {entity_id}" + (" with such attributes." if found else "."))
+        raise ResourceNotFound(
+            f"There is no entity {entity_id}" + (" with such attributes." if found else ".")
+        )
     if exchange.accept == GEO:
         return exchange.answer(represent_geojson(found, exchange.context, form))
     return exchange.answer(represent(found, exchange.context, form))

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from django.db import DatabaseError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-
-import orjson
 
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
@@ -120,7 +119,9 @@ class NgsiApp:
                 response = _document(503, "InternalError", "Database not available", "Try again.", {})
         except Exception:
             log.exception("unforeseen", extra={"path": request.url.path})
-            response = _document(500, "InternalError", "Internal error", "It was logged; nothing was written.", {})
+            response = _document(
+                500, "InternalError", "Internal error", "It was logged; nothing was written.", {}
+            )
         return response
 
     def _find(self, request: Request) -> Handler | Response:

@@ -8,6 +8,7 @@ ETSI GS CIM 009 v1.8.1, 5.6.7 to 5.6.10, 5.6.20, 6.14 to 6.17, 6.31.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -64,7 +65,9 @@ async def update(request: Request) -> Response:
         result = operations.append(writing, parsed, exchange.access.guard, overwrite=overwrite)
         if result.not_updated and not result.updated:
             raise BadRequestData(
-                "No attribute was added: " + ", ".join(name for name, _ in result.not_updated) + " exist already."
+                "No attribute was added: "
+                + ", ".join(name for name, _ in result.not_updated)
+                + " exist already."
             )
         return False
 
@@ -87,7 +90,7 @@ async def delete(request: Request) -> Response:
     guard: Guard = exchange.access.guard
 
     def work(writing: Writing, parsed: Parsed) -> bool:
-        operations.delete(writing, parsed.id or "", guard)
+        operations.delete(writing, parsed.urn, guard)
         return False
 
     wanted: list[Parsed] = []
@@ -114,8 +117,10 @@ async def _run(
         if inline is not None or media == LD:
             check_context(media, inline, needs_context=True)
             contexts[index] = await resolve(exchange, inline)
-    parsed, refused = await exchange.read(_parse, given, contexts, need_type, nulls) if len(given) > 50 else _parse(
-        given, contexts, need_type, nulls
+    parsed, refused = (
+        await exchange.read(_parse, given, contexts, need_type, nulls)
+        if len(given) > 50
+        else _parse(given, contexts, need_type, nulls)
     )
     return refused + await _in_portions(exchange, parsed, work)
 
@@ -140,7 +145,7 @@ async def _in_portions(exchange: Exchange, parsed: Sequence[Parsed], work: Work)
     for first in range(0, len(parsed), PORTION):
         part = parsed[first : first + PORTION]
         outcomes += await exchange.write(
-            [one.id or "" for one in part], lambda writing, part=part: operations.batch(writing, part, work)
+            [one.urn for one in part], partial(operations.batch, entities=part, work=work)
         )
     return outcomes
 

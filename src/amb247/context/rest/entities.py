@@ -8,6 +8,7 @@ ETSI GS CIM 009 v1.8.1, 6.4 to 6.7.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from amb247.context.documents.kinds import Delete
 from amb247.context.documents.parse import Parsed, parse_attributes, parse_entity, parse_instance
 from amb247.context.documents.values import check_time
 from amb247.context.domain import operations
@@ -43,9 +45,9 @@ async def create(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = parse_entity(exchange.body, exchange.context)
     await exchange.write(
-        (parsed.id,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
+        (parsed.urn,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
     )
-    return exchange.answer(status=201, headers={"Location": location_of(parsed.id)})
+    return exchange.answer(status=201, headers={"Location": location_of(parsed.urn)})
 
 
 def location_of(entity_id: str) -> str:
@@ -66,7 +68,7 @@ async def replace(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = fragment(exchange)
     await exchange.write(
-        (parsed.id,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
+        (parsed.urn,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
     )
     return exchange.answer(status=204)
 
@@ -78,7 +80,7 @@ async def merge(request: Request) -> Response:
     observed = exchange.text("observedAt")
     observed_at = None if observed is None else check_time("observedAt", observed)
     await exchange.write(
-        (parsed.id,),
+        (parsed.urn,),
         lambda writing: operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at),
     )
     return exchange.answer(status=204)
@@ -105,12 +107,10 @@ async def purge(request: Request) -> Response:
         page = dataclasses.replace(wanted, limit=PURGE, offset=offset)
         ids = [one.id for one in await exchange.read(find, page)]
         if ids:
-            await exchange.write(
-                ids,
-                lambda writing, ids=ids: operations.purge(
-                    writing, ids, exchange.access.guard, drop=drop, keep=keep
-                ),
+            work = partial(
+                operations.purge, entity_ids=ids, guard=exchange.access.guard, drop=drop, keep=keep
             )
+            await exchange.write(ids, work)
         if len(ids) < PURGE:
             return exchange.answer(status=204)
         offset += PURGE if drop or keep else 0
@@ -121,7 +121,7 @@ async def append_attributes(request: Request) -> Response:
     parsed = fragment(exchange)
     overwrite = "noOverwrite" not in exchange.options
     result = await exchange.write(
-        (parsed.id,),
+        (parsed.urn,),
         lambda writing: operations.append(writing, parsed, exchange.access.guard, overwrite=overwrite),
     )
     return update_answer(exchange, result)
@@ -131,7 +131,7 @@ async def update_attributes(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     parsed = fragment(exchange, nulls=True)
     result = await exchange.write(
-        (parsed.id,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
+        (parsed.urn,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
     )
     return update_answer(exchange, result)
 
@@ -151,6 +151,8 @@ async def replace_attribute(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
     given = parse_instance(name, exchange.body, exchange.context)
+    if isinstance(given, Delete):
+        raise BadRequestData(f"{name}: null cannot replace an attribute; delete it instead.")
 
     def work(writing: Writing) -> None:
         operations.replace_attribute(writing, entity_id, name, given, exchange.access.guard)

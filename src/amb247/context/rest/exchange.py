@@ -55,7 +55,17 @@ FORMATS = {
     "keyValues": "simplified",
 }
 OPTIONS = frozenset(
-    {*FORMATS, "sysAttrs", "count", "noOverwrite", "update", "replace", "temporalValues", "aggregatedValues", "append"}
+    {
+        *FORMATS,
+        "sysAttrs",
+        "count",
+        "noOverwrite",
+        "update",
+        "replace",
+        "temporalValues",
+        "aggregatedValues",
+        "append",
+    }
 )
 
 
@@ -97,7 +107,9 @@ class Exchange:
         if given is None:
             return default
         if not re.fullmatch(r"-?\d{1,12}", given) or not lowest <= int(given) <= highest:
-            raise BadRequestData(f"{name}: send a whole number from {lowest} to {highest}, not {given[:40]!r}.")
+            raise BadRequestData(
+                f"{name}: send a whole number from {lowest} to {highest}, not {given[:40]!r}."
+            )
         return int(given)
 
     def uri(self, name: str) -> str:

@@ -52,7 +52,9 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         context,
     )
     if needs_filter and not (types or attrs or q or geo or ids or pattern or scope or exchange.flag("local")):
-        raise BadRequestData("type: is missing; give at least one of type, attrs, q, a geo query, or local=true.")
+        raise BadRequestData(
+            "type: is missing; give at least one of type, attrs, q, a geo query, or local=true."
+        )
     limit, offset, _ = exchange.page()
     return Query(
         ids=parse_ids(ids) if ids else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -37,9 +38,7 @@ class Readers:
 
     async def run(self, tenant: str, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         """`work` on a reading thread, inside the tenant."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._pool, _read, tenant, work, args, kwargs
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _read, tenant, work, args, kwargs)
 
     def stop(self) -> None:
         """Close the threads' connections, then the threads."""
@@ -60,10 +59,8 @@ def _read(tenant: str, work: Callable[..., Any], args: Sequence[Any], kwargs: di
 
 
 def _close_at(barrier: threading.Barrier) -> None:
-    try:
+    with contextlib.suppress(threading.BrokenBarrierError):
         barrier.wait(2)
-    except threading.BrokenBarrierError:
-        pass
     connection.close()
 
 
