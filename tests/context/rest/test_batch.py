@@ -6,7 +6,7 @@ import pytest
 
 from .test_entities import BUS, ERRORS, bus, get, refused
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 OTHER = "urn:ngsi-ld:Bus:2"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 BUS = "urn:ngsi-ld:Bus:1"
@@ -180,7 +180,7 @@ def test_delete_and_delete_again(stored):
 def test_append_overwrites_unless_told_not_to(stored):
     more = {"speed": {"type": "Property", "value": 1}, "name": {"type": "Property", "value": "0417"}}
     response = stored.post(f"/entities/{BUS}/attrs", json=more, params={"options": "noOverwrite"})
-    assert response.status_code == 207
+    assert response.status_code == 207, response.text
     assert response.json()["updated"] == ["name"]
     assert response.json()["notUpdated"][0]["attributeName"] == "speed"
     assert get(stored)["speed"]["value"] == 31.5
@@ -192,7 +192,7 @@ def test_append_overwrites_unless_told_not_to(stored):
 def test_update_only_what_is_there(stored):
     more = {"speed": {"type": "Property", "value": 1}, "name": {"type": "Property", "value": "0417"}}
     response = stored.patch(f"/entities/{BUS}/attrs", json=more)
-    assert response.status_code == 207
+    assert response.status_code == 207, response.text
     assert response.json()["updated"] == ["speed"]
     assert "name" not in get(stored)
     assert (

@@ -99,15 +99,6 @@ class Parsed:
     attributes: dict[str, Value] = field(default_factory=dict)
     expires_at: datetime | Delete | None = None
 
-    @property
-    def urn(self) -> str:
-        """The id, where the caller knows that there is one."""
-        if self.id is None:
-            raise BadRequestData(
-                "id: is missing; send the URI of the entity, such as urn:ngsi-ld:Vehicle:A4567"
-            )
-        return self.id
-
 
 def parse_entity(
     raw: Json,

@@ -87,16 +87,16 @@ def create(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     ------
     AlreadyExists
     """
-    pending = writing.pending.get(parsed.urn)
+    pending = writing.pending.get(parsed.id)
     if pending is not None and pending.exists:
-        raise AlreadyExists(f"There already is an entity {parsed.urn}.")
+        raise AlreadyExists(f"There already is an entity {parsed.id}.")
     _make(writing, parsed, guard)
 
 
 def _make(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     if not parsed.types:
         raise BadRequestData("type: is missing; an entity has at least one.")
-    pending = begin(writing, parsed.urn, list(parsed.types), _scope_of(parsed))
+    pending = begin(writing, parsed.id, list(parsed.types), _scope_of(parsed))
     for name, given in parsed.attributes.items():
         if given is not DELETE:
             merge_attribute(writing, pending, name, given, newest_wins=False)
@@ -112,7 +112,7 @@ def replace(writing: Writing, parsed: Parsed, guard: Guard) -> None:
     ------
     ResourceNotFound
     """
-    _replace(writing, _found(writing, parsed.urn, guard), parsed, guard)
+    _replace(writing, _found(writing, parsed.id, guard), parsed, guard)
 
 
 def _replace(writing: Writing, pending: Pending, parsed: Parsed, guard: Guard) -> None:
@@ -147,7 +147,7 @@ def merge(
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.urn, guard)
+    pending = _found(writing, parsed.id, guard)
     for name, given in parsed.attributes.items():
         if given is DELETE:
             remove_instances(writing, pending, name, every=True)
@@ -232,7 +232,7 @@ def append(writing: Writing, parsed: Parsed, guard: Guard, *, overwrite: bool = 
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.urn, guard)
+    pending = _found(writing, parsed.id, guard)
     result = Updated()
     for name, given in parsed.attributes.items():
         stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
@@ -261,7 +261,7 @@ def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
     ------
     ResourceNotFound
     """
-    pending = _found(writing, parsed.urn, guard)
+    pending = _found(writing, parsed.id, guard)
     result = Updated()
     for name, given in parsed.attributes.items():
         stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
@@ -414,12 +414,12 @@ def batch(
     """
     outcomes = []
     for parsed in entities:
-        before = mark(writing, parsed.urn)
+        before = mark(writing, parsed.id)
         try:
-            outcomes.append(Outcome(parsed.urn, is_new=work(writing, parsed)))
+            outcomes.append(Outcome(parsed.id, is_new=work(writing, parsed)))
         except NgsiError as problem:
-            roll_back(writing, parsed.urn, before)
-            outcomes.append(Outcome(parsed.urn, error=problem))
+            roll_back(writing, parsed.id, before)
+            outcomes.append(Outcome(parsed.id, error=problem))
     return outcomes
 
 
@@ -427,12 +427,12 @@ def upsert(
     writing: Writing, parsed: Parsed, guard: Guard, *, replacing: bool, overwrite: bool = True
 ) -> bool:
     """5.6.8: create the entity, or replace or update the one that is there; whether it is new."""
-    pending = writing.pending.get(parsed.urn)
+    pending = writing.pending.get(parsed.id)
     if pending is None or not pending.exists:
         _make(writing, parsed, guard)
         return True
     if replacing:
-        _replace(writing, _found(writing, parsed.urn, guard), parsed, guard)
+        _replace(writing, _found(writing, parsed.id, guard), parsed, guard)
     else:
         append(writing, parsed, guard, overwrite=overwrite)
     return False

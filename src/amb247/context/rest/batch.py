@@ -90,7 +90,7 @@ async def delete(request: Request) -> Response:
     guard: Guard = exchange.access.guard
 
     def work(writing: Writing, parsed: Parsed) -> bool:
-        operations.delete(writing, parsed.urn, guard)
+        operations.delete(writing, parsed.id, guard)
         return False
 
     wanted: list[Parsed] = []
@@ -145,7 +145,7 @@ async def _in_portions(exchange: Exchange, parsed: Sequence[Parsed], work: Work)
     for first in range(0, len(parsed), PORTION):
         part = parsed[first : first + PORTION]
         outcomes += await exchange.write(
-            [one.urn for one in part], partial(operations.batch, entities=part, work=work)
+            [one.id for one in part], partial(operations.batch, entities=part, work=work)
         )
     return outcomes
 

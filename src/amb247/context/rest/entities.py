@@ -45,9 +45,9 @@ async def create(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = parse_entity(exchange.body, exchange.context)
     await exchange.write(
-        (parsed.urn,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
+        (parsed.id,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
     )
-    return exchange.answer(status=201, headers={"Location": location_of(parsed.urn)})
+    return exchange.answer(status=201, headers={"Location": location_of(parsed.id)})
 
 
 def location_of(entity_id: str) -> str:
@@ -68,7 +68,7 @@ async def replace(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = fragment(exchange)
     await exchange.write(
-        (parsed.urn,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
+        (parsed.id,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
     )
     return exchange.answer(status=204)
 
@@ -80,7 +80,7 @@ async def merge(request: Request) -> Response:
     observed = exchange.text("observedAt")
     observed_at = None if observed is None else check_time("observedAt", observed)
     await exchange.write(
-        (parsed.urn,),
+        (parsed.id,),
         lambda writing: operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at),
     )
     return exchange.answer(status=204)
@@ -121,7 +121,7 @@ async def append_attributes(request: Request) -> Response:
     parsed = fragment(exchange)
     overwrite = "noOverwrite" not in exchange.options
     result = await exchange.write(
-        (parsed.urn,),
+        (parsed.id,),
         lambda writing: operations.append(writing, parsed, exchange.access.guard, overwrite=overwrite),
     )
     return update_answer(exchange, result)
@@ -131,7 +131,7 @@ async def update_attributes(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     parsed = fragment(exchange, nulls=True)
     result = await exchange.write(
-        (parsed.urn,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
+        (parsed.id,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
     )
     return update_answer(exchange, result)
 
@@ -188,7 +188,7 @@ def fragment(exchange: Exchange, *, nulls: bool = False, form: Any = "normalized
     """
     entity_id = exchange.uri("entity_id")
     parsed = parse_attributes(exchange.body, exchange.context, nulls=nulls, form=form)
-    if parsed.id is not None and parsed.id != entity_id:
+    if parsed.id and parsed.id != entity_id:
         raise BadRequestData(f"id: {parsed.id} is not the entity of the address, {entity_id}; leave it out.")
     parsed.id = entity_id
     return parsed

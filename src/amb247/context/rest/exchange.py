@@ -17,7 +17,9 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from amb247.context.documents.represent import Form, Pick
+from amb247.context.documents.projection import parse_projection
+from amb247.context.documents.represent import Form
+from amb247.context.documents.text import read_json
 from amb247.context.domain import tenants
 from amb247.context.domain.contexts import context_of
 from amb247.context.domain.writing import Writing
@@ -154,14 +156,10 @@ class Exchange:
             sys_attrs="sysAttrs" in self.options or self.flag("sysAttrs"),
             lang=self.text("lang"),
             attrs=self.names("attrs") if attrs else None,
-            pick=self.members("pick") if pick else None,
-            omit=self.members("omit") if omit else None,
+            pick=parse_projection(pick, self.context, parameter="pick") if pick else None,
+            omit=parse_projection(omit, self.context, parameter="omit") if omit else None,
+            dataset_ids=self.texts("datasetId") or None,
         )
-
-    def members(self, parameter: str) -> tuple[Pick, ...]:
-        """The names of pick or omit: attributes, or id, type, scope (6.3.20)."""
-        names = self.texts(parameter)
-        return tuple(Pick(name if name in MEMBERS else self.context.expand(name)) for name in names)
 
     # --- the database -----------------------------------------------------------------------------------------------
 
@@ -204,6 +202,13 @@ class Exchange:
             out["NGSILD-Tenant"] = self.tenant
         return Response(orjson.dumps(document), status, out, media_type=JSON)
 
+    def table(self, content: bytes, media_type: str) -> Response:
+        """Rows instead of a document."""
+        out = dict(self.headers)
+        if self.tenant:
+            out["NGSILD-Tenant"] = self.tenant
+        return Response(content, headers=out, media_type=media_type)
+
     def _with_context(self, document: Json) -> Json:
         context = self.context.as_jsonld()
         if isinstance(document, list):
@@ -226,9 +231,6 @@ class Exchange:
         query = {k: v for k, v in self.parameters.items() if k not in {"limit", "offset"}}
         address = f"{self.request.url.path}?{urlencode({**query, 'limit': limit, 'offset': offset})}"
         return f'<{address}>;rel="{rel}";type="{self.accept}"'
-
-
-MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
 
 
 def link_header(context: Context) -> str:
@@ -385,9 +387,9 @@ async def _read_body(exchange: Exchange, link: str | None, *, needs_context: boo
     if not raw.strip():
         raise InvalidRequest("The body is empty; send JSON.")
     if len(raw) > 200_000:  # a large one would hold up everybody else on the event loop
-        exchange.body = await request.app.state.readers.run("", loads, raw)
+        exchange.body = await request.app.state.readers.run("", read_json, raw)
     else:
-        exchange.body = loads(raw)
+        exchange.body = read_json(raw)
     if media == LD and link is not None:
         raise BadRequestData("Link: with application/ld+json the @context belongs into the body alone.")
     if isinstance(exchange.body, dict):
@@ -411,17 +413,3 @@ def check_context(media: str, inline: Json, *, needs_context: bool) -> None:
         raise BadRequestData(
             "@context: does not belong into a body of application/json; send a Link header, or application/ld+json."
         )
-
-
-def loads(raw: bytes) -> Json:
-    """JSON, strictly.
-
-    Raises
-    ------
-    InvalidRequest
-        It is no JSON, or nested too deeply.
-    """
-    try:
-        return orjson.loads(raw)
-    except (orjson.JSONDecodeError, RecursionError) as problem:
-        raise InvalidRequest(f"The body is no JSON: {problem}") from problem
