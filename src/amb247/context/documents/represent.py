@@ -222,15 +222,22 @@ class _Maker:
     def join(self, name: str, value: Instance | list[Instance], made: Json, linked: Linked) -> Json:
         """The same attribute with what it points to (4.5.23.2)."""
         instances = value if isinstance(value, list) else [value]
-        if made is NOTHING or instances[0].get("type") not in TARGETED:
+        if made is NOTHING or not any(one.get("type") in TARGETED for one in instances):
             return made
         if self.datasets is not None:
             instances = [one for one in instances if one.get("datasetId", "@none") in self.datasets]
         if self.kind == "simplified":
             if len(instances) == 1:
                 return _replaced(name, made, linked)
-            return {"dataset": {key: _replaced(name, part, linked) for key, part in made["dataset"].items()}}
+            shown = made["dataset"]
+            for one in instances:
+                key = one.get("datasetId", "@none")
+                if one.get("type") in TARGETED:
+                    shown[key] = _replaced(name, shown[key], linked)
+            return made
         for instance, shown in zip(instances, made if isinstance(made, list) else [made], strict=True):
+            if instance.get("type") not in TARGETED:
+                continue
             targets: Json = instance.get("object", instance.get("objectList"))
             found = [linked(name, one) for one in (targets if isinstance(targets, list) else [targets])]
             found = [one for one in found if one is not None]
