@@ -26,6 +26,7 @@ import threading
 import time
 import urllib.request
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 GROUPS, PER_GROUP, ENDPOINTS = 200, 5, 20
@@ -260,7 +261,9 @@ class Torture:
             "server": used(psutil.Process(self.server.pid)),
             "receivers": used(psutil.Process(self.receiver.pid)),
             "PostgreSQL": sum(
-                used(one) for one in psutil.process_iter(["name"]) if one.info["name"] in {"postgres", "embedded-postgres"}
+                used(one)
+                for one in psutil.process_iter(["name"])
+                if one.info["name"] in {"postgres", "embedded-postgres"}
             ),
         }
 
@@ -437,7 +440,7 @@ class Torture:
             lost += len(set(range(1, last + 1)) - set(firsts))
             duplicates += len(values) - len(set(values))
             if endpoint not in DECLINING:
-                disorder += sum(later < earlier for earlier, later in zip(firsts, firsts[1:], strict=False))
+                disorder += sum(later < earlier for earlier, later in pairwise(firsts))
         return lost, duplicates, disorder
 
 
@@ -463,7 +466,9 @@ def busy_share(before: tuple[int, int], after: tuple[int, int]) -> float:
     return 1 - (after[1] - before[1]) / total if total else 0.0
 
 
-def figure(value: float, unit: str, peer: str | None = None, peer_value: float | None = None) -> dict[str, object]:
+def figure(
+    value: float, unit: str, peer: str | None = None, peer_value: float | None = None
+) -> dict[str, object]:
     ratio = peer_value / value if peer_value is not None and value else None
     return {"value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio}
 

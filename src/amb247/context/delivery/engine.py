@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 LOCK = 247_050  # advisory, held as long as this process delivers
 STAND_BY_S = 1.0
 IDLE_S = 1.0  # look at the feed at least this often: a lost notification of the database costs a second
+TENANTS_S = 30.0
 GATHER_S = 0.003  # what comes within it is read together
 COMING_S = 0.01  # rows are there but an earlier transaction still runs
 FLUSH_S = 0.2  # at most this often while much is going on ...
@@ -48,7 +49,10 @@ class Engine:
         self._news = asyncio.Event()
         self._dirty = asyncio.Event()
         self._current_schema: dict[int, str] = {}
-        self._reading = asyncio.Lock()  # one user of the reading connection at a time: its tenant is a setting of it
+        self._reading = (
+            asyncio.Lock()
+        )  # one user of the reading connection at a time: its tenant is a setting of it
+        self._has_new_tenant = False
         self._periodic: set[asyncio.Task[None]] = set()
         self.flushes = 0
 
@@ -136,7 +140,9 @@ class Engine:
     # --- tasks -----------------------------------------------------------------------------------------------------
 
     async def _listen(self, listener: Any) -> None:
-        async for _ in listener.notifies():
+        async for one in listener.notifies():
+            if one.channel == DELIVERY_CHANNEL and one.payload not in self.tenants:
+                self._has_new_tenant = True
             self._news.set()
         raise psycopg.OperationalError("the listening connection ended")
 
@@ -146,8 +152,9 @@ class Engine:
         while True:
             self._news.clear()
             is_more = is_coming = False
-            if time.monotonic() - looked_for_tenants > 5 * IDLE_S:
+            if self._has_new_tenant or time.monotonic() - looked_for_tenants > TENANTS_S:
                 looked_for_tenants = time.monotonic()
+                self._has_new_tenant = False
                 async with self._reading:
                     await self._find_tenants(reader)
             for tenant in list(self.tenants.values()):

@@ -145,7 +145,9 @@ class Order:
     """
 
     def __init__(self) -> None:
-        self.last: OrderedDict[str, tuple[int, bool]] = OrderedDict()  # id -> version, whether that was its end
+        self.last: OrderedDict[str, tuple[int, bool]] = (
+            OrderedDict()
+        )  # id -> version, whether that was its end
 
     def sort(self, changes: list[Notable]) -> list[Notable]:
         """The same changes, those of one entity exchanged where needed, and without those that were told before."""

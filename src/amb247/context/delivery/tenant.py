@@ -145,7 +145,7 @@ class TenantDelivery:
             self._schedule(one)
             if before is not None and before.endpoint != one.endpoint:
                 self._move(before.endpoint, one)
-        self.index = Index(self.subscriptions.values())
+        self.index = Index(one for one in self.subscriptions.values() if one.address.scheme != STREAM)
         self.interest = frozenset(
             name for one in self.subscriptions.values() if not one.interval_s for name in store.interest(one)
         )
@@ -176,7 +176,7 @@ class TenantDelivery:
             if gaps:
                 changes += await feed.read(cursor, last, self.interest, limit=0, ids=gaps)
         await self._add_missing_states(cursor, changes)
-        self._tell(self.order.sort(changes))
+        await self._tell(self.order.sort(changes))
         self.position = last
         if self.window or self.position != self.written_position:
             self.wake_flush()
@@ -189,11 +189,7 @@ class TenantDelivery:
 
     async def _add_missing_states(self, cursor: Any, changes: Sequence[Notable]) -> None:
         """For changes written before their writer saw the subscription: the present state is the best there is."""
-        lacking = [
-            change
-            for change in changes
-            if change.lacks_state and change.op != "deleted"
-        ]
+        lacking = [change for change in changes if change.lacks_state and change.op != "deleted"]
         if lacking:
             states = await store.states(cursor, sorted({change.entity_id for change in lacking}))
             for change in lacking:
@@ -201,7 +197,7 @@ class TenantDelivery:
                 if stored is not None:
                     change.take_state(stored)
 
-    def _tell(self, changes: Sequence[Notable]) -> None:
+    async def _tell(self, changes: Sequence[Notable]) -> None:
         safe = self.position
         now_text = time_text(datetime.now(UTC))
         now = self.loop.time()
@@ -211,7 +207,8 @@ class TenantDelivery:
                 for one in self._candidates(change):
                     try:
                         if one.concerns(change):
-                            self._notify(one, change, safe, now, now_text)
+                            text = await self._text(one, change)
+                            self._notify(one, change, text, safe, now, now_text)
                     except Exception:  # one subscription's fault must not stop the others'
                         log.exception("a change could not be told", extra={"id": one.id})
             if is_straight:  # else the place before all of them is the only one that is safe for each
@@ -224,9 +221,14 @@ class TenantDelivery:
             log.exception("a change could not be read", extra={"entity": change.entity_id})
             return ()
 
-    def _notify(self, one: Compiled, change: Notable, safe: Cursor, now: float, now_text: str) -> None:
-        if one.address.scheme == STREAM:
-            return
+    async def _text(self, one: Compiled, change: Notable) -> bytes:
+        if one.join is None or change.op == "deleted":
+            return one.entity_text(change)
+        return await asyncio.to_thread(store.joined, one, one.told(change), self.name)
+
+    def _notify(
+        self, one: Compiled, change: Notable, text: bytes, safe: Cursor, now: float, now_text: str
+    ) -> None:
         self.number += 1
         item = Item(
             number=self.number,
@@ -236,7 +238,7 @@ class TenantDelivery:
             entity_id=change.entity_id,
             notified_at=now_text,
             accept=one.accept,
-            entities=one.entity_text(change),
+            entities=text,
             safe=safe,
             born=now,
             made_at=time.time(),
@@ -261,7 +263,9 @@ class TenantDelivery:
     def endpoint(self, uri: str) -> Endpoint:
         found = self.endpoints.get(uri)
         if found is None:
-            found = self.endpoints[uri] = Endpoint(uri, self.policy, self._send, self._settle, self._cooldown_s)
+            found = self.endpoints[uri] = Endpoint(
+                uri, self.policy, self._send, self._settle, self._cooldown_s
+            )
         return found
 
     # --- throttling ----------------------------------------------------------------------------------------------
@@ -476,7 +480,9 @@ class TenantDelivery:
                 break
             self.window.popleft()
         if self.spilled:
-            due += [item for item in self.window if item.is_spilled and not item.is_written and not item.is_done]
+            due += [
+                item for item in self.window if item.is_spilled and not item.is_written and not item.is_done
+            ]
         for item in due:
             item.is_written = True
         return due
@@ -498,7 +504,14 @@ class TenantDelivery:
             health=self.health,
             due=self.due_changed,
         )
-        self.deleted, self.buried, self.tried, self.moved, self.health, self.due_changed = [], {}, {}, {}, {}, {}
+        self.deleted, self.buried, self.tried, self.moved, self.health, self.due_changed = (
+            [],
+            {},
+            {},
+            {},
+            {},
+            {},
+        )
         if taken.is_empty:
             return
         await store.write(connection, taken)
@@ -544,7 +557,19 @@ class TenantDelivery:
                 self._take_row(row)
 
     def _take_row(self, row: Sequence[Any]) -> None:
-        number, item_id, subscription_id, uri, entity_id, notified_at, accept, entities, held, attempts, made_at = row
+        (
+            number,
+            item_id,
+            subscription_id,
+            uri,
+            entity_id,
+            notified_at,
+            accept,
+            entities,
+            held,
+            attempts,
+            made_at,
+        ) = row
         one = self.subscriptions.get(subscription_id)
         item = Item(
             number=number,
@@ -580,13 +605,17 @@ class TenantDelivery:
                 kept = []
                 for item in endpoint.remove_all():
                     if item.made_at < oldest:
-                        self._bury(item, f"not taken within {self.policy.give_up_s:g} s: the endpoint was in trouble")
+                        self._bury(
+                            item, f"not taken within {self.policy.give_up_s:g} s: the endpoint was in trouble"
+                        )
                     else:
                         kept.append(item)
                 for item in kept:
                     endpoint.put(item)
                 if endpoint.has_spilled:
-                    await store.give_up(cursor, uri, endpoint.loaded_to, endpoint.spilled_to, self.policy.give_up_s)
+                    await store.give_up(
+                        cursor, uri, endpoint.loaded_to, endpoint.spilled_to, self.policy.give_up_s
+                    )
             if endpoint.has_spilled:
                 self.wants_load.add(uri)
             if endpoint.is_idle and uri not in {one.endpoint for one in self.subscriptions.values()}:

@@ -38,7 +38,9 @@ GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon",
 NULL = "urn:ngsi-ld:null"
 # Made by the broker: a client may send back what it read, but it does not decide them.
 READ_ONLY = frozenset({"status", "createdAt", "modifiedAt", "deletedAt", "@context"})
-MADE_HERE = frozenset({"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"})
+MADE_HERE = frozenset(
+    {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
+)
 MAX_ITEMS = 1_000
 MAX_TEXT = 100_000
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
@@ -78,8 +80,7 @@ def parse_subscription(raw: Json, names: Names, *, now: datetime | None = None) 
     if raw.get("type") != "Subscription":
         raise BadRequestData('type: must be "Subscription".')
     document = {
-        key: check(_Place(key), value, names)
-        for key, (value, check) in _known_members(raw, MEMBERS).items()
+        key: check(_Place(key), value, names) for key, (value, check) in _known_members(raw, MEMBERS).items()
     }
     check_whole(document, now=now or datetime.now(UTC), is_new_expiry="expiresAt" in document)
     return document
@@ -225,7 +226,12 @@ def _uri(place: _Place, value: Json, _names: Names) -> str:
 
 
 def _positive(place: _Place, value: Json, _names: Names) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
         raise place.wrong("must be a number greater than 0")
     return min(value, 1e9)
 
@@ -468,7 +474,11 @@ def _known_members(raw: Document, table: dict[str, Check]) -> dict[str, tuple[Js
 
 
 def _fragment_of(
-    raw: Document, table: dict[str, Check], names: Names, path: tuple[str, ...], removed: list[tuple[str, ...]]
+    raw: Document,
+    table: dict[str, Check],
+    names: Names,
+    path: tuple[str, ...],
+    removed: list[tuple[str, ...]],
 ) -> Document:
     """The given members, expanded; objects that are merged are walked so that null may remove a member of them."""
     document: Document = {}
