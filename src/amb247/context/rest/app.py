@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from amb247.context.domain.queries.find import get_many
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
 from amb247.context.rest import batch, entities, queries
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
-from amb247.context.rest.threads import Committers, Readers
+from amb247.context.rest.threads import Committers, Lookups, Readers
 
 log = logging.getLogger("amb247.ngsi")
 PROBLEM = "application/problem+json"
@@ -57,6 +58,7 @@ class State:
         self.gate = gate
         self.readers = Readers()
         self.committers = Committers()
+        self.lookups = Lookups(self.readers, get_many)
         self.contexts = Recent()
 
 
