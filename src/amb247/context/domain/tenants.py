@@ -65,7 +65,11 @@ def inside(tenant: str) -> Iterator[None]:
 
 def _enter(tenant: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'SET LOCAL search_path TO "{schema_of(tenant)}"')
+        cursor.execute(
+            f'SET LOCAL search_path TO "{schema_of(tenant)}"'
+            if tenant
+            else "SET LOCAL search_path TO DEFAULT"
+        )
 
 
 def exists(tenant: str) -> bool:
