@@ -34,6 +34,7 @@ from amb247.context.adapters.remote_contexts import Fetched, fetch
 from amb247.context.documents.times import time_text
 from amb247.context.domain.tenants import DEFAULT, inside
 from amb247.context.jsonld.context import CORE, Context
+from amb247.context.jsonld.core import core_version
 from amb247.context.jsonld.resolve import is_single, resolve
 from amb247.context.ngsi_errors import (
     BadRequestData,
@@ -97,7 +98,7 @@ def context_of(value: Json | None) -> Context:
     LdContextNotAvailable
         A remote one cannot be had.
     """
-    if value is None:
+    if value is None or (type(value) is str and core_version(value) is not None):
         return CORE
     key = value if type(value) is str else _key(value)
     now = time.monotonic()
@@ -112,7 +113,7 @@ def context_of(value: Json | None) -> Context:
 
 def known(value: Json | None) -> Context | None:
     """The same without any waiting: None where the database or the network would have to be asked."""
-    if value is None:
+    if value is None or (type(value) is str and core_version(value) is not None):
         return CORE
     now = time.monotonic()
     if now >= _memory.fresh_until:

@@ -59,7 +59,7 @@ def inside(tenant: str) -> Iterator[None]:
             yield
         finally:
             _here.tenant = outer
-            if outer and not connection.needs_rollback:
+            if not connection.needs_rollback:
                 _enter(outer)
 
 
