@@ -199,8 +199,10 @@ def test_contexts_are_shared_by_tenants(site):
 def test_least_used_are_dropped(monkeypatch):
     monkeypatch.setitem(contexts.MAX_ROWS, "ImplicitlyCreated", 3)
     monkeypatch.setattr(contexts, "MAX_ENTRIES", 5)
+    first = context_of({"a": f"{EX}0"})
     for number in range(8):
         context_of({"a": f"{EX}{number}"})
+        assert known({"a": f"{EX}0"}) is first
     assert len(listed()) == 3
     assert len(contexts._memory.entries) == 5
 

@@ -13,6 +13,7 @@ ETSI GS CIM 009 v1.9.1, 5.13 (storing, managing and serving @contexts).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -107,8 +108,7 @@ def context_of(value: Json | None) -> Context:
     entry = _memory.entries.get(key)
     if entry is None or entry.until < now:
         entry = _resolved(key, value)
-    _count(entry.ids)
-    return entry.context
+    return _used(key, entry)
 
 
 def known(value: Json | None) -> Context | None:
@@ -118,11 +118,9 @@ def known(value: Json | None) -> Context | None:
     now = time.monotonic()
     if now >= _memory.fresh_until:
         return None
-    entry = _memory.entries.get(value if type(value) is str else _key(value))
-    if entry is None or entry.until < now:
-        return None
-    _count(entry.ids)
-    return entry.context
+    key = value if type(value) is str else _key(value)
+    entry = _memory.entries.get(key)
+    return None if entry is None or entry.until < now else _used(key, entry)
 
 
 def host(document: Json) -> str:
@@ -273,6 +271,13 @@ def _key(value: Json) -> bytes:
     if len(key) > MAX_BODY:
         raise BadRequestData(f"@context is larger than {MAX_BODY:,} bytes; host it and send its URL")
     return key
+
+
+def _used(key: str | bytes, entry: _Entry) -> Context:
+    with contextlib.suppress(KeyError):  # another thread may have dropped it just now
+        _memory.entries.move_to_end(key)
+    _count(entry.ids)
+    return entry.context
 
 
 def _count(ids: Iterable[str]) -> None:
