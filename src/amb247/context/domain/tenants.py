@@ -59,13 +59,17 @@ def inside(tenant: str) -> Iterator[None]:
             yield
         finally:
             _here.tenant = outer
-            if outer and not connection.needs_rollback:
+            if not connection.needs_rollback:
                 _enter(outer)
 
 
 def _enter(tenant: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'SET LOCAL search_path TO "{schema_of(tenant)}"')
+        cursor.execute(
+            f'SET LOCAL search_path TO "{schema_of(tenant)}"'
+            if tenant
+            else "SET LOCAL search_path TO DEFAULT"
+        )
 
 
 def exists(tenant: str) -> bool:
