@@ -133,7 +133,7 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
     from django.db import connection, transaction
 
     from amb247.context.domain.places import cell_of
-    from amb247.context.domain.upsert import HISTORY_COPY
+    from amb247.context.domain.writing import HISTORY_COPY
     from amb247.kernel.sql import statement
 
     now = datetime.now(UTC)

@@ -57,7 +57,7 @@ Instance = dict[str, Any]
 
 @dataclass(slots=True)
 class Checked:
-    """An entity that may be taken: its place in the batch, names, instances with canonical times, the location's box.
+    """An entity that may be taken: its place in the batch, names, instances with canonical times.
 
     Instances may be the caller's own objects: they are read, never changed.
     """
@@ -67,7 +67,6 @@ class Checked:
     types: list[str]
     scope: list[str] | None
     attributes: dict[str, Instance | list[Instance]]
-    box: list[float] | None
 
 
 @dataclass(slots=True)
@@ -185,10 +184,8 @@ def _check(one: Named, known: Mapping[str, Any], clock: Clock, *, strict: bool) 
         attributes[name] = given
         if declared:
             _check_declared(name, given, declared, strict=strict)
-    location = attributes.get("location")
-    box = _box(location) if isinstance(location, dict) and location["type"] == "GeoProperty" else None
     scope = _scope(entity["scope"]) if "scope" in entity else None
-    return Checked(one.index, one.id, types, scope, attributes, box)
+    return Checked(one.index, one.id, types, scope, attributes)
 
 
 _good_names: set[str] = set()
@@ -418,22 +415,6 @@ def _check_position(name: str, position: Any) -> None:
             "send [longitude, latitude] in degrees; perhaps they are swapped",
             "bad_geometry",
         )
-
-
-def _box(location: Instance) -> list[float]:
-    geometry = location["value"]
-    coordinates = geometry["coordinates"]
-    if geometry["type"] == "Point":
-        return [coordinates[0], coordinates[1], coordinates[0], coordinates[1]]
-    flat: Any = [coordinates]
-    for _ in range(GEOMETRY_DEPTH[geometry["type"]]):
-        flat = [inner for part in flat for inner in part]
-    return [
-        min(p[0] for p in flat),
-        min(p[1] for p in flat),
-        max(p[0] for p in flat),
-        max(p[1] for p in flat),
-    ]
 
 
 def _check_declared(

@@ -10,8 +10,8 @@ import orjson
 from django.db import connection
 
 from amb247.context.data import Hour, Observation
-from amb247.context.domain.upsert import is_unrecorded
 from amb247.context.domain.validate import VALUE_KEY
+from amb247.context.domain.writing import is_unrecorded
 
 MAX_OBSERVATIONS = 100_000
 
@@ -38,7 +38,7 @@ def history(
 
 
 def _unrecorded(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Observation]:
-    """An attribute that was never observed and never changed: its state is its history (`upsert.is_unrecorded`)."""
+    """An attribute that was never observed and never changed: its state is its history (`writing.is_unrecorded`)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (doc->%s)::text, created_at FROM context_entity WHERE id = %s", [attribute, entity_id]
