@@ -13,3 +13,6 @@ ALTER TABLE context_hour
 
 -- When an instance was taken, where that was corrected since (`modified_at` is then the correction); else null.
 ALTER TABLE context_history ADD COLUMN created_at timestamptz;
+
+-- Where a thing lay when it went, so that readers of a part of the territory see the history of that part alone.
+ALTER TABLE context_past ADD COLUMN bbox box, ADD COLUMN cell bigint;
