@@ -1,0 +1,13 @@
+from django.db import migrations
+
+from amb247.kernel.sql import statement
+
+
+class Migration(migrations.Migration):
+    dependencies = [("context", "0003_ngsi")]
+    operations = [
+        migrations.RunSQL(
+            statement("amb247.context", "0007_indexes"),
+            "DROP TABLE context_index; DROP INDEX context_entity_scope_above; DROP FUNCTION context_scopes_above",
+        ),
+    ]

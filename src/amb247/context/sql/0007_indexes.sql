@@ -1,0 +1,29 @@
+-- What queries need beside the columns' own indexes. `scope` rarely changes, so this index costs an update nothing.
+
+-- Every scope of an entity with all that lie above it, up to "/": so that "/a/#" and "/a/+/c" are found by an index.
+CREATE FUNCTION context_scopes_above(scope text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT coalesce(array_agg(DISTINCT above), '{}')
+    FROM (
+        SELECT '/' || array_to_string(levels[1:n], '/') AS above
+        FROM unnest(scope) s,
+             LATERAL (SELECT string_to_array(ltrim(s, '/'), '/') AS levels) l,
+             LATERAL generate_series(0, cardinality(levels)) n
+    ) all_above
+$$;
+CREATE INDEX context_entity_scope_above ON context_entity USING gin (context_scopes_above(scope))
+    WHERE cardinality(scope) > 0;
+
+-- Indexes on attributes' values, made and dropped by what clients ask (domain/indexes.py).
+CREATE TABLE context_index (
+    attribute  text NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('text', 'number')),
+    state      text NOT NULL DEFAULT 'noticed' CHECK (state IN ('noticed', 'building', 'ready')),
+    is_fixed   boolean NOT NULL DEFAULT false,  -- declared by the city, never dropped
+    asked      bigint NOT NULL DEFAULT 0,
+    slow_ms    bigint NOT NULL DEFAULT 0,       -- what the slow ones among them took
+    first_at   timestamptz NOT NULL DEFAULT now(),
+    last_at    timestamptz NOT NULL DEFAULT now(),
+    ready_at   timestamptz,
+    PRIMARY KEY (attribute, kind)
+);
