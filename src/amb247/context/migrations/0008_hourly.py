@@ -4,5 +4,5 @@ from amb247.kernel.sql import statement
 
 
 class Migration(migrations.Migration):
-    dependencies = [("context", "0003_ngsi")]
+    dependencies = [("context", "0007_indexes")]
     operations = [migrations.RunSQL(statement("amb247.context", "0008_hourly"), migrations.RunSQL.noop)]

@@ -156,22 +156,20 @@ def _from_hours(temporal: TemporalQuery, has_edges: bool) -> str:
     lasting += " AND k.hour < %(end_hour)s" if temporal.end is not None else ""
     known = " AND k.spread IS NOT NULL" if {"stddev", "sumsq"} & set(temporal.methods) else ""
     own = "k.entity_id = s.id AND k.attribute = s.attribute"
-    values = ", ".join(
-        {
-            "code": "1",
-            "c": "k.n",
-            "n": "k.n",
-            "distinct_n": "0",
-            "total": "k.total",
-            "spread": "k.spread",
-            "squares": "k.spread + k.total * k.total / k.n",
-            "low": "k.minimum",
-            "high": "k.maximum",
-            "low_text": "NULL::text",
-            "high_text": "NULL::text",
-        }[name]
-        for name in COLUMNS
-    )
+    values = {
+        "code": "1",
+        "c": "k.n",
+        "n": "k.n",
+        "distinct_n": "0",
+        "total": "k.total",
+        "spread": "k.spread",
+        "squares": "k.spread + k.total * k.total / k.n",
+        "low": "k.minimum",
+        "high": "k.maximum",
+        "low_text": "NULL::text",
+        "high_text": "NULL::text",
+    }
+    measures = ", ".join(f"{values[name]} AS {name}" for name in COLUMNS)
     between = " AND h.at >= o.since AND h.at < o.until"
     return (
         f"skip AS MATERIALIZED (SELECT k.hour FROM context_dirty_hour k WHERE {lasting}"
@@ -181,7 +179,7 @@ def _from_hours(temporal: TemporalQuery, has_edges: bool) -> str:
         " kinds AS MATERIALIZED (SELECT s.id, s.attribute, EXISTS (SELECT FROM context_hour k"
         f" WHERE {own} AND {lasting} AND k.n > 0) AS is_rolled FROM series s WHERE s.attribute IS NOT NULL),"
         f" parts AS (SELECT s.id, s.attribute, '' AS dataset_id, {_bucket(temporal, has_edges, 'k.hour')} AS bucket,"
-        f" {values} FROM kinds s JOIN context_hour k ON {own} WHERE s.is_rolled AND {lasting} AND k.n > 0"
+        f" {measures} FROM kinds s JOIN context_hour k ON {own} WHERE s.is_rolled AND {lasting} AND k.n > 0"
         f" AND k.plain IS NOT FALSE{known} AND k.hour NOT IN (SELECT hour FROM skip)"
         " UNION ALL SELECT o.id, o.attribute, x.* FROM ("
         " SELECT s.id, s.attribute, g.since, g.until FROM kinds s CROSS JOIN gaps g WHERE s.is_rolled"
