@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from amb247.context.documents.represent import Form, Pick, represent
+from amb247.context.documents.projection import Pick
+from amb247.context.documents.represent import Form, represent
 from amb247.context.jsonld.context import CORE
 from amb247.context.stored import Stored
 

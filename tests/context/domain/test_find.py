@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from context.querying.world import Names, put
 
 from amb247.context.domain.queries.find import count, find, get, get_many
 from amb247.context.jsonld.names import internal
 from amb247.context.querying import syntax
 from amb247.context.querying.matching import matcher
 from amb247.context.querying.query import Query
-from context.querying.world import Names, put
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 

@@ -36,14 +36,14 @@ from amb247.context.documents.values import (
     check_compound,
     check_geometry,
     check_null,
+    check_raw,
     check_text,
     check_time,
-    check_typed,
     check_uri,
     check_value,
     is_geometry,
 )
-from amb247.context.jsonld.context import CORE, Context
+from amb247.context.jsonld.context import Context
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.stored import Instance
 
@@ -74,6 +74,8 @@ MAX_ID: Final = 512
 SCOPE: Final = re.compile(r"/?[^\W\d_]\w*(?:/[^\W\d_]\w*)*\Z")
 # Words of an entity that are no attributes of it, under the internal names that terms expand to.
 ENTITY_MEMBERS: Final = frozenset({"id", "type", "scope", "@context", "expiresAt"}) | STAMPS
+# Terms of the core that no attribute may have as its name, since they are said of attributes without being one (4.5.1).
+NOT_REIFIED: Final = frozenset({"datasetId", "observedAt", "unitCode", "objectType", "valueType"})
 
 
 @dataclass(slots=True)
@@ -82,7 +84,8 @@ class Parsed:
 
     Attributes
     ----------
-    id, types : None where a fragment does not say
+    id : empty where a fragment does not say
+    types : None where it does not say
     scope : list of str, with a leading slash; empty for none said as such; None where not said; DELETE to remove it
     attributes : internal name -> instance, list of instances (several datasetIds, or temporal), or DELETE.
         Inside an instance DELETE stands for what is to be removed: as the value (the instance with this `datasetId`), as
@@ -90,7 +93,7 @@ class Parsed:
     expires_at : aware, UTC; DELETE to remove it
     """
 
-    id: str | None
+    id: str
     types: list[str] | None
     scope: list[str] | Delete | None = None
     attributes: dict[str, Value] = field(default_factory=dict)
@@ -126,7 +129,7 @@ def parse_entity(
         The field, what is wrong with it, and the remedy.
     """
     parsed = _Reader(context, nulls=nulls, partial=partial, form=form).entity(raw)
-    if parsed.id is None:
+    if not parsed.id:
         raise BadRequestData("id: is missing; send the URI of the entity, such as urn:ngsi-ld:Vehicle:A4567")
     if need_type and parsed.types is None:
         raise BadRequestData("type: is missing; send the entity's type, such as Vehicle")
@@ -146,7 +149,7 @@ def parse_temporal(raw: Json, context: Context, *, need_id: bool = True, need_ty
     Instances of one datasetId differ in time, so there may be many of the same.
     """
     parsed = _Reader(context, temporal=True).entity(raw)
-    if need_id and parsed.id is None:
+    if need_id and not parsed.id:
         raise BadRequestData("id: is missing; send the URI of the entity, such as urn:ngsi-ld:Vehicle:A4567")
     if need_type and parsed.types is None:
         raise BadRequestData("type: is missing; send the entity's type, such as Vehicle")
@@ -253,7 +256,7 @@ class _Reader:
             raise BadRequestData(f"the body is a {type(raw).__name__}; send one JSON object")
         if len(raw) > MAX_ATTRIBUTES:
             raise BadRequestData(f"the entity has {len(raw):,} members; send at most {MAX_ATTRIBUTES:,}")
-        parsed = Parsed(None, None)
+        parsed = Parsed("", None)
         attributes = parsed.attributes
         seen: set[str] = set()
         for term, value in raw.items():
@@ -263,7 +266,7 @@ class _Reader:
                     raise BadRequestData(f"{term}: is given twice, under two names")
                 seen.add(name)
                 self._member(parsed, name, value)
-            elif name in NOT_ATTRIBUTES:
+            elif name in NOT_REIFIED:
                 raise BadRequestData(
                     f"{term}: is a word of the core context, not an attribute; give it another name"
                 )
@@ -495,28 +498,26 @@ class _Reader:
         return made
 
 
-def as_kind(instance: Instance, kind: str, *, name: str = "value") -> Instance:
-    """A simplified value under the kind that is stored, where it can be one of it (5.5.12); else as it was guessed.
+def as_kind(
+    instance: Instance, kind: str, context: Context, *, lang: str | None = None, name: str = "value"
+) -> Instance:
+    """A simplified value under the kind that is stored (5.6.17): a text sent for a Relationship becomes its new object.
 
-    So a text sent for a Relationship becomes its new object, a list for a ListProperty its new list, a text for a
-    LanguageProperty is refused (it does not say in which language).
+    A text for a LanguageProperty is that of the language `lang`; without it, it is refused. What says its own kind
+    (`{"json": ...}`, a geometry) and what is stored as a Property or JsonProperty stays as it was guessed.
     """
     if instance["type"] != "Property" or kind in ("Property", "JsonProperty"):
         return instance
     value = instance["value"]
-    reader = _Reader(CORE, nulls=False)
-    if kind in ("Relationship", "ListRelationship", "ListProperty", "GeoProperty"):
-        made = CHECKS[kind](name, value, reader)
-        return (
-            {**instance, "type": kind, VALUE_KEY[kind]: made}
-            if VALUE_KEY[kind] == "value"
-            else {
-                "type": kind,
-                VALUE_KEY[kind]: made,
-                **{key: part for key, part in instance.items() if key not in ("type", "value")},
-            }
-        )
-    raise BadRequestData(f'{name}: is a {kind}; send {{"{VALUE_KEY[kind]}": ...}}')
+    if kind == "LanguageProperty":
+        if lang is None:
+            raise BadRequestData(
+                f'{name}: is a LanguageProperty; send {{"languageMap": ...}}, or add lang to the request'
+            )
+        value = {lang: value}
+    made = CHECKS[kind](name, value, _Reader(context))
+    beside = {key: part for key, part in instance.items() if key not in ("type", "value")}
+    return {"type": kind, VALUE_KEY[kind]: made, **beside}
 
 
 def _last_scope(value: Json) -> Json:
@@ -551,8 +552,6 @@ Check = Callable[[str, Json, _Reader], Json]
 
 
 def _property(where: str, value: Json, reader: _Reader) -> Json:
-    if type(value) is dict and "@value" in value:
-        check_typed(where, value)
     return check_value(where, value, nulls=reader.nulls)
 
 
@@ -592,10 +591,9 @@ def _values(where: str, value: Json, reader: _Reader) -> Json:
         return reader.null(where)
     if type(value) is not list:
         raise BadRequestData(f"{where}: is no list; send the values in their order")
-    if None in value:
+    if any(one is None for one in value):
         raise BadRequestData(f"{where}: contains null; leave it out")
-    check_compound(where, value, nulls=reader.nulls)
-    return value
+    return check_compound(where, value, nulls=reader.nulls)
 
 
 def _languages(where: str, value: Json, reader: _Reader) -> Json:
@@ -639,8 +637,7 @@ def _concepts(where: str, value: Json, reader: _Reader) -> Json:
 
 def _json(where: str, value: Json, reader: _Reader) -> Json:
     if type(value) in (dict, list):
-        check_compound(where, value, nulls=True)
-        return value
+        return check_raw(where, value)
     return check_value(where, value, nulls=reader.nulls)
 
 

@@ -7,19 +7,20 @@ ETSI GS CIM 009 v1.8.1: 4.5.1 to 4.5.5, 4.5.16, 4.5.17 (GeoJSON), 4.5.18 to 4.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from amb247.context.documents.kinds import (
     GEOMETRY_DEPTH,
-    NGSI_NULL,
     NOT_ATTRIBUTES,
+    TARGETED,
     VALUE_KEY,
     VALUE_KEYS,
 )
 from amb247.context.documents.languages import choose
+from amb247.context.documents.projection import Pick
 from amb247.context.documents.times import time_text
 from amb247.context.jsonld.context import Context
 from amb247.context.stored import Instance, Stored
@@ -28,14 +29,6 @@ __all__ = ["Form", "Pick", "feature_collection", "represent", "represent_attribu
 
 Json = Any
 Kind = Literal["normalized", "concise", "simplified"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """One term of a projection: an internal name, and what of the linked entity where it goes on (`owner{name}`)."""
-
-    name: str
-    nested: tuple[Pick, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +43,8 @@ class Form:
         The language filter, as `Accept-Language` writes it: LanguageProperties become Properties of one text.
     attrs : tuple of str, optional
         Attributes to keep (the older parameter: id, type and scope stay).
-    pick, omit : tuple of Pick, optional
-        What to keep or leave; may name id, type and scope.
+    pick, omit : tuple of Pick or str, optional
+        What to keep or leave; may name id, type and scope (`projection.parse_projection`).
     dataset_ids : tuple of str, optional
         Instances to keep; "@none" is the default instance.
     geometry_property, geometry_dataset : of the feature's geometry, when `geojson`
@@ -64,18 +57,22 @@ class Form:
     sys_attrs: bool = False
     lang: str | None = None
     attrs: tuple[str, ...] | None = None
-    pick: tuple[Pick, ...] | None = None
-    omit: tuple[Pick, ...] | None = None
+    pick: tuple[Pick | str, ...] | None = None
+    omit: tuple[Pick | str, ...] | None = None
     dataset_ids: tuple[str, ...] | None = None
 
 
 NORMALIZED: Final = Form()
+# Attribute name and target -> the representation of the entity it points to, or None (`documents.join`).
+Linked = Callable[[str, str], Json]
 
 
-def represent(entity: Stored, context: Context, form: Form = NORMALIZED) -> Json:
+def represent(
+    entity: Stored, context: Context, form: Form = NORMALIZED, *, linked: Linked | None = None
+) -> Json:
     """One entity as a document without @context. A feature when the form asks for GeoJSON."""
     if form.geojson:
-        return represent_geojson(entity, context, form)
+        return represent_geojson(entity, context, form, linked=linked)
     wanted = _wanted(form)
     document: dict[str, Json] = {}
     if wanted is None or wanted.keeps("id"):
@@ -99,14 +96,16 @@ def represent(entity: Stored, context: Context, form: Form = NORMALIZED) -> Json
     for name, value in entity.attributes.items():
         if wanted is None or wanted.keeps(name):
             made = attribute(value)
+            if linked is not None:
+                made = maker.join(name, value, made, linked)
             if made is not NOTHING:
                 document[compact(name)] = made
     return document
 
 
-def represent_geojson(entity: Stored, context: Context, form: Form) -> Json:
+def represent_geojson(entity: Stored, context: Context, form: Form, *, linked: Linked | None = None) -> Json:
     """The entity as a Feature; its geometry is null where it has no such GeoProperty (4.5.16.1)."""
-    properties = represent(entity, context, replace(form, geojson=False))
+    properties = represent(entity, context, replace(form, geojson=False), linked=linked)
     properties.pop("id", None)
     return {
         "id": entity.id,
@@ -156,11 +155,15 @@ def _wanted(form: Form) -> _Wanted | None:
         return None
     kept: frozenset[str] | None = None
     if form.pick is not None:
-        kept = frozenset(one.name for one in form.pick)
+        kept = frozenset(one if isinstance(one, str) else one.name for one in form.pick)
     if form.attrs is not None:
         attrs = ALWAYS.union(form.attrs)
         kept = attrs if kept is None else kept & attrs
-    left = frozenset(one.name for one in form.omit or () if not one.nested)
+    left = frozenset(
+        one if isinstance(one, str) else one.name
+        for one in form.omit or ()
+        if isinstance(one, str) or not one.nested
+    )
     return _Wanted(kept, left)
 
 
@@ -215,6 +218,34 @@ class _Maker:
         if self.kind == "concise":
             return [self._concise_object(one, self.created) for one in instances]
         return [self._normalized(one, self.created) for one in instances]
+
+    def join(self, name: str, value: Instance | list[Instance], made: Json, linked: Linked) -> Json:
+        """The same attribute with what it points to (4.5.23.2)."""
+        instances = value if isinstance(value, list) else [value]
+        if made is NOTHING or not any(one.get("type") in TARGETED for one in instances):
+            return made
+        if self.datasets is not None:
+            instances = [one for one in instances if one.get("datasetId", "@none") in self.datasets]
+        if self.kind == "simplified":
+            if len(instances) == 1:
+                return _replaced(name, made, linked)
+            shown = made["dataset"]
+            for one in instances:
+                key = one.get("datasetId", "@none")
+                if one.get("type") in TARGETED:
+                    shown[key] = _replaced(name, shown[key], linked)
+            return made
+        for instance, shown in zip(instances, made if isinstance(made, list) else [made], strict=True):
+            if instance.get("type") not in TARGETED:
+                continue
+            targets: Json = instance.get("object", instance.get("objectList"))
+            found = [linked(name, one) for one in (targets if isinstance(targets, list) else [targets])]
+            found = [one for one in found if one is not None]
+            if found and "objectList" in instance:
+                shown["entityList"] = found
+            elif found:
+                shown["entity"] = found if isinstance(targets, list) else found[0]
+        return made
 
     def _normalized(self, instance: Instance, created: str) -> dict[str, Json]:
         made: dict[str, Json] = {}
@@ -305,6 +336,13 @@ STAMPED: Final = frozenset({"createdAt", "modifiedAt", "deletedAt"})
 HELD: Final = NOT_ATTRIBUTES
 
 
+def _replaced(name: str, made: Json, linked: Linked) -> Json:
+    """Simplified: a target gives way to its entity; one that is not here stays a URI."""
+    if isinstance(made, list):
+        return [_replaced(name, one, linked) for one in made]
+    return linked(name, made) or made
+
+
 def _brief(time: str) -> str:
     """Whole seconds without a fraction, as clients write them."""
     return time[:-5] + "Z" if time[-5:] == ".000Z" else time
@@ -317,21 +355,12 @@ def _looks_like_geometry(value: Json) -> bool:
 def _is_safe_bare(value: Json) -> bool:
     """Whether a Property's value may stand alone in the concise form and still be read as what it is."""
     if type(value) is dict:
-        return "type" not in value and "@type" not in value and MEANT.isdisjoint(value)
+        return "type" not in value and ("@type" not in value or "@value" in value) and MEANT.isdisjoint(value)
     if type(value) is list:
         return not any(
             type(one) is dict and ("type" in one or not VALUE_KEYS.isdisjoint(one)) for one in value
         )
-    return bool(value != NGSI_NULL)
+    return True
 
 
 MEANT: Final = VALUE_KEYS | {"observedAt", "unitCode", "datasetId", "objectType"}
-
-
-def dataset_of(instance: Instance) -> str:
-    return str(instance.get("datasetId", "@none"))
-
-
-def names_in(entities: Sequence[Stored]) -> set[str]:
-    """Every attribute name that occurs."""
-    return {name for entity in entities for name in entity.attributes}

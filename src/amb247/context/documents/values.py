@@ -23,8 +23,6 @@ LARGEST = 1.7976931348623157e308
 
 URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f]+\Z")
 LANGUAGE: Final = re.compile(r"(?:@none|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\Z")
-DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)([.,]\d{1,6})?Z?\Z")
 
 
 def check_uri(
@@ -76,8 +74,7 @@ def check_value(field: str, value: Json, *, nulls: bool) -> Json:
         raise BadRequestData(
             f"{field}: is null; send a value, or urn:ngsi-ld:null where an update is to remove it"
         )
-    check_compound(field, value, nulls=nulls)
-    return value
+    return check_compound(field, value, nulls=nulls)
 
 
 def check_null(field: str, *, nulls: bool) -> Json:
@@ -86,8 +83,9 @@ def check_null(field: str, *, nulls: bool) -> Json:
     return DELETE
 
 
-def check_compound(field: str, value: Json, *, nulls: bool, limit: int = MAX_VALUE) -> None:
-    """An object or list: its depth, size, texts and numbers."""
+def check_compound(field: str, value: Json, *, nulls: bool, limit: int = MAX_VALUE) -> Json:
+    """An object or list: its depth, size, texts and numbers. Nulls of its members ask for removal where allowed."""
+    has_null = False
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
         inner: list[Json] = []
@@ -103,8 +101,8 @@ def check_compound(field: str, value: Json, *, nulls: bool, limit: int = MAX_VAL
             elif kind is str:
                 if "\x00" in one:
                     raise BadRequestData(f"{field}: contains the character NUL; leave it out")
-                if one == NGSI_NULL and not nulls:
-                    check_null(field, nulls=False)
+                if one == NGSI_NULL:
+                    has_null = check_null(field, nulls=nulls) is DELETE
             elif kind is int:
                 if not LEAST <= one <= GREATEST:
                     raise BadRequestData(f"{field}: contains a number of more than 64 bits; send it as text")
@@ -124,23 +122,21 @@ def check_compound(field: str, value: Json, *, nulls: bool, limit: int = MAX_VAL
         raise BadRequestData(f"{field}: cannot be written as JSON: {str(problem)[:80]}") from None
     if size > limit:
         raise BadRequestData(f"{field}: is {size:,} bytes long; send at most {limit:,}, or its address")
+    return _marked(value) if has_null else value
 
 
-def check_typed(field: str, value: dict[str, Json]) -> None:
-    """A JSON-LD typed value of the NGSI-LD types must be what it says."""
-    kind, text = value.get("@type"), value.get("@value")
-    if kind in ("DateTime", "https://uri.etsi.org/ngsi-ld/DateTime"):
-        good = type(text) is str and times.moment(text) is not None
-    elif kind in ("Date", "https://uri.etsi.org/ngsi-ld/Date"):
-        good = type(text) is str and DATE.match(text) is not None
-    elif kind in ("Time", "https://uri.etsi.org/ngsi-ld/Time"):
-        good = type(text) is str and TIME.match(text) is not None
-    else:
-        return
-    if not good:
-        raise BadRequestData(
-            f"{field}: {_short(text)} is no {str(kind).rpartition('/')[2]}; see ISO 8601, in UTC"
-        )
+def _marked(value: Json) -> Json:
+    """A copy in which every member that is to go says DELETE. Inside lists, which are replaced whole, nothing goes."""
+    if type(value) is not dict:
+        return value
+    return {key: DELETE if part == NGSI_NULL else _marked(part) for key, part in value.items()}
+
+
+def check_raw(field: str, value: Json) -> Json:
+    """A JsonProperty's content: its words mean nothing to NGSI-LD, not even its null."""
+    if type(value) in (dict, list):
+        check_compound(field, value, nulls=True)
+    return value
 
 
 def is_geometry(value: Json) -> bool:

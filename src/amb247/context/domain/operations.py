@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from amb247.context.documents.parse import DELETE, Parsed
-from amb247.context.domain.validate import VALUE_KEY
+from amb247.context.documents.kinds import DELETE, NGSI_NULL, VALUE_KEYS, Delete
+from amb247.context.documents.parse import Parsed
 from amb247.context.domain.writing import (
     EPOCH,
     Attribute,
@@ -129,7 +129,6 @@ def _replace(writing: Writing, pending: Pending, parsed: Parsed, guard: Guard) -
         merge_attribute(writing, pending, name, given, newest_wins=False)
     _set_types(pending, parsed.types or pending.types)
     _set_scope(pending, _scope_of(parsed))
-    pending.expires = None if pending.expires is None else pending.expires
     _set_end(pending, parsed, is_whole=True)
     _permit(pending, guard)
     _end(writing, pending)
@@ -161,9 +160,8 @@ def merge(
                 remove_instances(writing, pending, name, dataset=dataset)
                 continue
             merged = _without_nulls(one) if before is None else merge_instance(name, before, one)
-            if observed_at is not None and "observedAt" not in one and before is not None:
-                if "observedAt" in before:
-                    merged["observedAt"] = observed_at
+            if observed_at is not None and "observedAt" not in one and "observedAt" in (before or ()):
+                merged["observedAt"] = observed_at
             merge_attribute(writing, pending, name, merged, newest_wins=False)
     _add_types(pending, parsed.types)
     if parsed.scope is not None:
@@ -175,11 +173,7 @@ def merge(
 
 def is_null(instance: Instance) -> bool:
     """Whether the value itself is NGSI-LD Null: the instance goes."""
-    key = VALUE_KEY.get(instance.get("type", "Property"), "value")
-    value = instance.get(key)
-    return value is DELETE or (
-        key == "languageMap" and isinstance(value, Mapping) and value.get("@none") is DELETE and len(value) == 1
-    )
+    return any(instance.get(key) is DELETE for key in VALUE_KEYS)
 
 
 def merge_instance(name: str, before: Instance, given: Instance) -> Instance:
@@ -214,7 +208,7 @@ def merge_instance(name: str, before: Instance, given: Instance) -> Instance:
 def _merged(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(before)
     for key, part in patch.items():
-        if part is DELETE:
+        if part is DELETE or part == NGSI_NULL:
             merged.pop(key, None)
         elif isinstance(part, dict) and isinstance(merged.get(key), dict):
             merged[key] = _merged(merged[key], part)
@@ -227,7 +221,7 @@ def _without_nulls(part: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _without_nulls(inner) if isinstance(inner, dict) else inner
         for key, inner in part.items()
-        if inner is not DELETE
+        if inner is not DELETE and inner != NGSI_NULL
     }
 
 
@@ -297,13 +291,18 @@ def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
 MISSING = "The entity has no such attribute."
 
 
-def partial_update(writing: Writing, entity_id: str, name: str, given: Attribute, guard: Guard) -> None:
+def partial_update(
+    writing: Writing, entity_id: str, name: str, given: Attribute | Delete, guard: Guard
+) -> None:
     """5.6.4: change members of an attribute that is there.
 
     Raises
     ------
     ResourceNotFound, BadRequestData
     """
+    if isinstance(given, Delete):
+        delete_attribute(writing, entity_id, name, guard)
+        return
     pending = _found(writing, entity_id, guard)
     stored = {one.get("datasetId", ""): one for one in as_list(pending.attributes.get(name))}
     for one in as_list(given):
@@ -424,7 +423,9 @@ def batch(
     return outcomes
 
 
-def upsert(writing: Writing, parsed: Parsed, guard: Guard, *, replacing: bool, overwrite: bool = True) -> bool:
+def upsert(
+    writing: Writing, parsed: Parsed, guard: Guard, *, replacing: bool, overwrite: bool = True
+) -> bool:
     """5.6.8: create the entity, or replace or update the one that is there; whether it is new."""
     pending = writing.pending.get(parsed.id)
     if pending is None or not pending.exists:
@@ -464,8 +465,8 @@ def _set_end(pending: Pending, parsed: Parsed, *, is_whole: bool = False) -> Non
     if parsed.expires_at is None and not is_whole:
         return
     expires = None
-    if parsed.expires_at is not None and parsed.expires_at is not DELETE:
-        expires = round((datetime.fromisoformat(parsed.expires_at) - EPOCH) / timedelta(microseconds=1))
+    if isinstance(parsed.expires_at, datetime):
+        expires = round((parsed.expires_at - EPOCH) / timedelta(microseconds=1))
     if expires != pending.expires:
         pending.expires = expires
         pending.is_touched = pending.is_whole = True

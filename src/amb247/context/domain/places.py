@@ -20,6 +20,8 @@ Box = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 def cell_of(west: float, south: float, east: float, north: float) -> int:
     """The number of the smallest quad that holds the box; degrees, WGS84."""
+    if west == east and south == north:
+        return (2 * (_spread(_column(west)) | (_spread(_row(south)) << 1))) + 1
     x1, y1, x2, y2 = _column(west), _row(south), _column(east), _row(north)
     up = max((x1 ^ x2).bit_length(), (y1 ^ y2).bit_length())
     return _number(x1 >> up, y1 >> up, LEVELS - up)

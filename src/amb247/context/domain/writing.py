@@ -66,6 +66,7 @@ class Pending:
     delta: dict[str, Attribute] = field(default_factory=dict)
     changed: dict[str, Attribute | None] = field(default_factory=dict)
     before: dict[str, Attribute | None] = field(default_factory=dict)
+    written: bytes = b""  # `delta` as JSON, when one operation made all of it
 
     def created_text(self) -> str:
         return time_text(EPOCH + timedelta(microseconds=self.created))
@@ -224,6 +225,7 @@ def set_attribute(writing: Writing, pending: Pending, name: str, value: Attribut
     if writing.interest and name not in pending.before:
         pending.before[name] = pending.attributes.get(name)
     pending.changed[name] = value
+    pending.written = b""
     if value is None:
         pending.attributes.pop(name, None)
         pending.delta.pop(name, None)
@@ -337,6 +339,7 @@ def finish(writing: Writing, pending: Pending) -> bool:
     if writing.is_asked_for(pending.types):
         state, before = _json_field(_state(writing, pending)), _json_field(pending.before)
     attributes = b"{}" if op == "deleted" else orjson.dumps(pending.changed)
+    pending.written = attributes if len(pending.changed) == len(pending.delta) else b""
     writing.changes.append(
         f"{writing.stamp}\t{op}\t{pending.id}\t{_array_field(pending.types)}\t{_escaped(attributes)}\t"
         f"{_text_field(writing.source)}\t{pending.version}\t{state}\t{before}\n"
@@ -522,7 +525,7 @@ def _store_state(cursor: Any, writing: Writing, touched: list[Pending]) -> None:
     for one in touched:
         row: dict[str, Any] = {"id": one.id, "version": one.version}
         if one.is_stored and not one.is_whole:
-            row["doc"] = one.delta
+            row["doc"] = orjson.Fragment(one.written) if one.written else one.delta
             _place(row, one.delta.get("location"))
             changed.append(row)
             continue

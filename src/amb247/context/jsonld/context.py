@@ -45,12 +45,9 @@ class Context:
             if term not in TERMS and term not in PREFIXES and term not in ("id", "type")
         }
         self._reverse = _reversed(self._terms)
+        # Only the user's own: without a term of theirs, a name is rendered in full (5.5.7).
         self._prefixes = sorted(
-            (
-                (target, term)
-                for term, target in (*self._terms.items(), *PREFIXES.items())
-                if _is_prefix(target)
-            ),
+            ((target, term) for term, target in self._terms.items() if _is_prefix(target)),
             key=lambda pair: (-len(pair[0]), len(pair[1]), pair[1]),
         )
         self._expanded: dict[str, str] = dict(KEYWORDS)

@@ -43,6 +43,7 @@ from amb247.context.querying.query import (
     Value,
 )
 
+# `domain.places.cells_condition`, which this layer may not import; without it places are found by their boxes alone.
 CellsCondition = Callable[..., tuple[str, list[Any]]]
 
 
@@ -80,7 +81,11 @@ class IndexKey:
 
 
 def where(
-    query: Query, *, cells: CellsCondition, indexed: Collection[IndexKey] = (), alias: str = "e"
+    query: Query,
+    *,
+    cells: CellsCondition | None = None,
+    indexed: Collection[IndexKey] = (),
+    alias: str = "e",
 ) -> tuple[str, list[Any]]:
     """Condition and parameters that every fitting entity meets; see `plan` for whether it suffices."""
     possible = plan(query, cells=cells, indexed=indexed, alias=alias).possible
@@ -88,7 +93,11 @@ def where(
 
 
 def plan(
-    query: Query, *, cells: CellsCondition, indexed: Collection[IndexKey] = (), alias: str = "e"
+    query: Query,
+    *,
+    cells: CellsCondition | None = None,
+    indexed: Collection[IndexKey] = (),
+    alias: str = "e",
 ) -> Condition:
     """The whole query but order and page; expired entities are left out."""
     return _Compiler(cells, frozenset(indexed), query.restriction).query(query, alias)
@@ -122,7 +131,7 @@ def _join(parts: list[Sql], word: str) -> Sql:
 
 class _Compiler:
     def __init__(
-        self, cells: CellsCondition, indexed: frozenset[IndexKey], restriction: Restriction | None
+        self, cells: CellsCondition | None, indexed: frozenset[IndexKey], restriction: Restriction | None
     ) -> None:
         self.cells = cells
         self.indexed = indexed
@@ -164,8 +173,13 @@ class _Compiler:
         return _all(parts)
 
     def _in_area(self, box: Box, alias: str) -> Condition:
+        return Condition(self._touching(box, alias), FALSE)
+
+    def _touching(self, box: Box, alias: str) -> Sql:
+        if self.cells is None:
+            return Sql(_touches(alias), box)
         text, params = self.cells(box, column=f"{alias}.cell")
-        return Condition(Sql(f"({text} AND {_touches(alias)})", (*params, *box)), FALSE)
+        return Sql(f"({text} AND {_touches(alias)})", (*params, *box))
 
     # --- places
 
@@ -176,8 +190,7 @@ class _Compiler:
             return Condition(exists, FALSE)
         if box is None:
             return Condition(_and(exists, Sql(f"{alias}.bbox IS NOT NULL")), _surely(geo, alias))
-        text, params = self.cells(box, column=f"{alias}.cell")
-        possible = Sql(f"({text} AND {_touches(alias)})", (*params, *box))
+        possible = self._touching(box, alias)
         if geo.relation == "near" and geo.shape.geom_type == "Point":
             # Points within the box but not within the circle need not be looked at.
             possible = _and(possible, _near(geo, alias, margin=1 + 1e-9, others="TRUE"))
@@ -327,7 +340,7 @@ def _is_point(alias: str) -> str:
 def _near(geo: GeoQuery, alias: str, *, margin: float, others: str) -> Sql:
     """Whether a point lies nearer than the distance; `others` is the answer for what is no single point."""
     metres = (geo.max_distance or geo.min_distance or 0.0) * margin
-    lon, lat = f"radians(({alias}.bbox)[0][0])", f"radians(({alias}.bbox)[0][1])"
+    lon, lat = f"radians((({alias}.bbox)[0])[0])", f"radians((({alias}.bbox)[0])[1])"
     distance = (
         f"{2 * EARTH_RADIUS_M!r} * asin(least(1.0, sqrt(power(sin(({lat} - radians(%s)) / 2), 2) + cos({lat}) * "
         f"cos(radians(%s)) * power(sin(({lon} - radians(%s)) / 2), 2))))"
