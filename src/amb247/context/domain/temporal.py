@@ -19,6 +19,7 @@ import orjson
 from django.db import connection, transaction
 
 from amb247.context.documents.parse import Parsed
+from amb247.context.documents.temporal import INSTANCE_ID
 from amb247.context.domain.partitions import ensure_partitions
 from amb247.context.domain.places import box_of, cell_of
 from amb247.context.domain.queries import evolution
@@ -30,19 +31,15 @@ from amb247.context.stored import Instance
 
 EARLIEST = "1900-01-01"
 AHEAD = timedelta(days=366)  # predictions are welcome, a partition for each day of the millennium is not
-INSTANCE_ID = "urn:ngsi-ld:Instance:"
 NUMBERED = re.compile(rf"{INSTANCE_ID}([1-9][0-9]{{0,17}})\Z")
 
-# Says whether the caller may write an entity of these types with these attributes (of which `location` matters).
+# Says whether the caller may make an entity of these types with these attributes (of which `location` matters). What
+# exists already may be written by whoever may see it: `restriction`.
 Guard = Callable[[Sequence[str], Mapping[str, Any]], bool]
 
 
 def anyone(_types: Sequence[str], _attributes: Mapping[str, Any]) -> bool:
     return True
-
-
-def instance_id(seq: int) -> str:
-    return f"{INSTANCE_ID}{seq}"
 
 
 def upsert_evolution(
@@ -59,9 +56,8 @@ def upsert_evolution(
     """
     assert parsed.id is not None
     with transaction.atomic():
-        head = _head(parsed.id, restriction)
-        if head is not None:
-            _add(parsed.id, head, parsed, guard)
+        if _head(parsed.id, restriction) is not None:
+            _add(parsed.id, parsed)
             return False
         if not parsed.types:
             raise BadRequestData("type: is missing; a new entity has at least one.")
@@ -76,10 +72,9 @@ def upsert_evolution(
             )
             if not cursor.rowcount:
                 # Made by another meanwhile, or not to be seen by this writer.
-                head = _head(parsed.id, restriction)
-                if head is None:
+                if _head(parsed.id, restriction) is None:
                     raise Forbidden(f"This token may not write to {parsed.id}.")
-                _add(parsed.id, head, parsed, guard)
+                _add(parsed.id, parsed)
                 return False
             cursor.execute("SELECT EXISTS (SELECT FROM context_entity WHERE id = %s)", [parsed.id])
             if cursor.fetchone()[0]:
@@ -88,17 +83,16 @@ def upsert_evolution(
     return True
 
 
-def add_instances(
-    entity_id: str, parsed: Parsed, *, restriction: Restriction | None = None, guard: Guard = anyone
-) -> None:
+def add_instances(entity_id: str, parsed: Parsed, *, restriction: Restriction | None = None) -> None:
     """5.6.12: add instances to an evolution that exists.
 
     Raises
     ------
-    ResourceNotFound, BadRequestData, Forbidden
+    ResourceNotFound, BadRequestData
     """
     with transaction.atomic():
-        _add(entity_id, _known(entity_id, restriction), parsed, guard)
+        _known(entity_id, restriction)
+        _add(entity_id, parsed)
 
 
 def delete_attribute(
@@ -108,7 +102,6 @@ def delete_attribute(
     dataset_id: str | None = None,
     every: bool = False,
     restriction: Restriction | None = None,
-    guard: Guard = anyone,
 ) -> None:
     """5.6.13: remove an attribute's instances of one datasetId (None: the default ones), or of every one.
 
@@ -120,8 +113,7 @@ def delete_attribute(
         No such entity, attribute or datasetId.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        head = _known(entity_id, restriction)
-        _permit(head, guard)
+        _known(entity_id, restriction)
         condition = "" if every else " AND dataset_id = %s"
         values = [entity_id, name] if every else [entity_id, name, dataset_id or ""]
         cursor.execute(
@@ -142,7 +134,6 @@ def replace_instance(
     given: Instance,
     *,
     restriction: Restriction | None = None,
-    guard: Guard = anyone,
 ) -> None:
     """5.6.14: put another instance in the place of one; it keeps its id and createdAt.
 
@@ -151,7 +142,7 @@ def replace_instance(
     ResourceNotFound, BadRequestData
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        _permit(_known(entity_id, restriction), guard)
+        _known(entity_id, restriction)
         seq = _number(instance)
         cursor.execute(
             "DELETE FROM context_history WHERE entity_id = %s AND attribute = %s AND seq = %s"
@@ -181,7 +172,6 @@ def delete_instance(
     instance: str,
     *,
     restriction: Restriction | None = None,
-    guard: Guard = anyone,
 ) -> None:
     """5.6.15: remove one instance.
 
@@ -190,7 +180,7 @@ def delete_instance(
     ResourceNotFound
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        _permit(_known(entity_id, restriction), guard)
+        _known(entity_id, restriction)
         cursor.execute(
             "DELETE FROM context_history WHERE entity_id = %s AND attribute = %s AND seq = %s RETURNING at",
             [entity_id, name, _number(instance)],
@@ -201,9 +191,7 @@ def delete_instance(
         _forget_hours(cursor, entity_id, name, {_hour(row[0])})
 
 
-def delete_evolution(
-    entity_id: str, *, restriction: Restriction | None = None, guard: Guard = anyone
-) -> None:
+def delete_evolution(entity_id: str, *, restriction: Restriction | None = None) -> None:
     """5.6.16: remove all that is remembered of an entity; its current state, if it has one, stays.
 
     Raises
@@ -211,7 +199,7 @@ def delete_evolution(
     ResourceNotFound
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        _permit(_known(entity_id, restriction), guard)
+        _known(entity_id, restriction)
         cursor.execute("DELETE FROM context_past WHERE id = %s", [entity_id])
         cursor.execute("DELETE FROM context_history WHERE entity_id = %s", [entity_id])
         cursor.execute("DELETE FROM context_hour WHERE entity_id = %s", [entity_id])
@@ -228,14 +216,7 @@ def _known(entity_id: str, restriction: Restriction | None) -> evolution.Head:
     return head
 
 
-def _permit(head: evolution.Head, guard: Guard) -> None:
-    if not guard(head.types, {}):
-        raise Forbidden(f"This token may not write to {head.id}.")
-
-
-def _add(entity_id: str, head: evolution.Head, parsed: Parsed, guard: Guard) -> None:
-    if not guard(head.types, parsed.attributes):
-        raise Forbidden(f"This token may not write to {entity_id}.")
+def _add(entity_id: str, parsed: Parsed) -> None:
     now = datetime.now(UTC)
     _write(entity_id, parsed.attributes, now)
     with connection.cursor() as cursor:

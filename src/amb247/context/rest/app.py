@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
-from amb247.context.rest import batch, entities, queries
+from amb247.context.rest import batch, entities, queries, temporal
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
 from amb247.context.rest.threads import Committers, Readers
 
@@ -169,4 +169,4 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    return NgsiApp([*entities.ROUTES, *batch.ROUTES, *queries.ROUTES], Gate(person_of_cookie))
+    return NgsiApp([*entities.ROUTES, *batch.ROUTES, *queries.ROUTES, *temporal.ROUTES], Gate(person_of_cookie))

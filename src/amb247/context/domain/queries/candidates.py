@@ -7,6 +7,7 @@ before what the state alone already shows to be wrong.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,14 +19,15 @@ from django.db import connection
 from amb247.context.domain.places import cells_condition
 from amb247.context.domain.queries import evolution_sql as sql
 from amb247.context.domain.queries.evolution_sql import Parameters, instance_of
-from amb247.context.ngsi_errors import BadRequestData
+from amb247.context.ngsi_errors import BadRequestData, TooComplexQuery
 from amb247.context.querying.compile import Condition, plan
 from amb247.context.querying.matching import in_areas, matcher
-from amb247.context.querying.query import Query, attributes_of, link_depth
+from amb247.context.querying.query import Path, Query, attributes_of, link_depth
 from amb247.context.querying.temporal import TemporalQuery
 from amb247.context.stored import Instance, Stored
 
 CHUNK = 1_000
+TIME_LIMIT_S = 2.0
 Row = tuple[str, list[str], list[str], datetime, datetime, datetime | None]
 
 KNOWN = """(
@@ -47,10 +49,12 @@ def page_of(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | N
         parameters |= {"limit": query.limit, "offset": query.offset}
         return [
             row[:6]
-            for row in _fetch(f"{condition} ORDER BY e.id LIMIT %(limit)s OFFSET %(offset)s", parameters)
+            for row in _fetch(
+                f"{condition} ORDER BY e.id{_way(query)} LIMIT %(limit)s OFFSET %(offset)s", parameters
+            )
         ]
     page: list[Row] = []
-    for number, row in enumerate(_matching(query, temporal, condition, parameters)):
+    for number, row in enumerate(_in_time(_matching(query, temporal, condition, parameters))):
         if number >= query.offset + query.limit:
             break
         if number >= query.offset:
@@ -71,14 +75,14 @@ def every(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | Non
         if chunk:
             yield chunk
         return
-    for rows in _chunks(condition, parameters):
+    for rows in _chunks(query, condition, parameters):
         yield [row[:6] for row in rows]
 
 
 def count_of(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | None) -> int:
     condition, parameters = _condition(query, temporal, attributes)
     if _is_inexact(query):
-        return sum(1 for _ in _matching(query, temporal, condition, parameters))
+        return sum(1 for _ in _in_time(_matching(query, temporal, condition, parameters)))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {KNOWN} WHERE {condition}", parameters)
         return int(cursor.fetchone()[0])
@@ -90,6 +94,16 @@ def one_of(entity_id: str, query: Query) -> Row | None:
     condition, parameters = _named(_planned(alone), prefix="w")
     rows = [row for row in _fetch(condition, parameters) if _is_seen(alone, row)]
     return rows[0][:6] if rows else None
+
+
+def _in_time(rows: Iterator[Row]) -> Iterator[Row]:
+    deadline = time.monotonic() + TIME_LIMIT_S
+    for row in rows:
+        if time.monotonic() > deadline:
+            raise TooComplexQuery(
+                f"The query took longer than {TIME_LIMIT_S:g} s; narrow it by type, id, place or time."
+            )
+        yield row
 
 
 def _is_inexact(query: Query) -> bool:
@@ -124,11 +138,21 @@ def _fetch(condition: str, parameters: Parameters) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def _chunks(condition: str, parameters: Parameters) -> Iterator[list[Any]]:
-    after = ""
+def _way(query: Query) -> str:
+    """The only order that a temporal query may ask for is by id (5.7.4.4)."""
+    for order in query.order_by:
+        if order.path != Path("id"):
+            raise BadRequestData("orderBy: temporal queries are ordered by id alone.")
+    return " DESC" if query.order_by and query.order_by[0].descending else ""
+
+
+def _chunks(query: Query, condition: str, parameters: Parameters) -> Iterator[list[Any]]:
+    way, after = _way(query), None
+    beyond = "<" if way else ">"
     while True:
         rows = _fetch(
-            f"({condition}) AND e.id > %(after)s ORDER BY e.id LIMIT %(chunk)s",
+            f"({condition}) AND (%(after)s::text IS NULL OR e.id {beyond} %(after)s)"
+            f" ORDER BY e.id{way} LIMIT %(chunk)s",
             {**parameters, "after": after, "chunk": CHUNK},
         )
         if rows:
@@ -185,7 +209,7 @@ def _looked_at(query: Query) -> frozenset[str]:
 def _matching(query: Query, temporal: TemporalQuery, condition: str, parameters: Parameters) -> Iterator[Row]:
     names = sorted(_looked_at(query))
     fits = matcher(replace(query, attrs=(), restriction=None, order_by=()))
-    for rows in _chunks(condition, parameters):
+    for rows in _chunks(query, condition, parameters):
         seen = [row for row in rows if _is_seen(query, row)]
         documents = _documents([row[0] for row in seen], names, temporal)
         for row in seen:

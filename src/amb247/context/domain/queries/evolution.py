@@ -97,6 +97,28 @@ def head_of(entity_id: str, query: Query) -> Head | None:
     return None if row is None else Head(*row)
 
 
+def has_attribute(entity_id: str, names: Sequence[str]) -> bool:
+    """Whether the entity has, or ever had, one of the attributes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM context_entity WHERE id = %s AND doc ?| %s) OR EXISTS (SELECT FROM unnest(%s::text[]) n (name)"
+            " CROSS JOIN LATERAL (SELECT 1 FROM context_history WHERE entity_id = %s AND attribute = n.name LIMIT 1) h)",
+            [entity_id, list(names), list(names), entity_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def units_of(ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    """(entity id, attribute) -> the unit code of its present value, where it has one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.id, a.key, a.value->>'unitCode' FROM context_entity e CROSS JOIN LATERAL jsonb_each(e.doc) a"
+            " WHERE e.id = ANY(%s) AND a.value ? 'unitCode'",
+            [list(ids)],
+        )
+        return {(entity_id, name): unit for entity_id, name, unit in cursor.fetchall()}
+
+
 def evolve(
     heads: Sequence[Head],
     temporal: TemporalQuery,
