@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,28 +15,29 @@ pytestmark = pytest.mark.unit
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def change(place: int, entity: str, version: int, op: str = "updated") -> Notable:
-    return Notable(Cursor(place, 1), NOW, op, entity, ["Lamp"], version, "{}", "{}", "{}")
+def change(place: int, entity: str, version: int, op: str = "updated", life: int = 0) -> Notable:
+    state = f'{{"createdAt": "{NOW + timedelta(seconds=life)}"}}'
+    return Notable(Cursor(place, 1), NOW, op, entity, ["Lamp"], version, "{}", state, "{}")
 
 
 def lives(draw_ops):
     """The versions and operations of an entity that is made, changed, deleted and made again."""
-    version, alive, out = 0, False, []
+    version, life, alive, out = 0, 0, False, []
     for wants_delete in draw_ops:
         if not alive:
-            version, alive, op = 1, True, "created"
+            version, life, alive, op = 1, life + 1, True, "created"
         elif wants_delete:
             version, alive, op = version + 1, False, "deleted"
         else:
             version, op = version + 1, "updated"
-        out.append((version, op))
+        out.append((version, op, life))
     return out
 
 
 @given(st.data())
 def test_exchanged_neighbours_are_put_right(data):
     """Transactions that overlap may stand the wrong way round in the feed, entity by entity."""
-    true: list[tuple[str, int, str]] = []
+    true: list[tuple[str, int, str, int]] = []
     histories = {
         name: lives(data.draw(st.lists(st.booleans(), min_size=1, max_size=12))) for name in ("a", "b")
     }
@@ -52,7 +53,9 @@ def test_exchanged_neighbours_are_put_right(data):
     order = Order()
     out = order.sort([change(place, *row) for place, row in enumerate(seen)])
     for name, history in histories.items():
-        assert [(one.version, one.op) for one in out if one.entity_id == name] == history
+        assert [(one.version, one.op) for one in out if one.entity_id == name] == [
+            row[:2] for row in history
+        ]
 
 
 def test_portions_follow_each_other():

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -24,9 +25,12 @@ WHERE (tx, seq) > (%(tx)s::text::xid8, %(seq)s) AND tx < pg_snapshot_xmin(pg_cur
 ORDER BY tx, seq LIMIT %(limit)s
 """
 WANTED = "(state IS NOT NULL OR %(all)s OR type && %(types)s::text[])"
-# Rows of these entities that lie beyond a full portion: one of them may be an earlier version (see `Order`).
-STRAGGLERS = READ.replace("WHERE (tx", "WHERE entity_id = ANY(%(ids)s) AND (tx").replace(
-    "LIMIT %(limit)s", ""
+# Earlier versions of some entities that stand behind a portion (see `Order`). They were committed before what was read,
+# so they are there, though a transaction that still runs hides them from the portion.
+STRAGGLERS = (
+    READ.replace("WHERE (tx", "WHERE entity_id = ANY(%(ids)s) AND seq < %(before)s AND (tx")
+    .replace("AND tx < pg_snapshot_xmin(pg_current_snapshot())", "")
+    .replace("LIMIT %(limit)s", "")
 )
 
 
@@ -79,6 +83,11 @@ class Notable:
         return self._stored
 
     @property
+    def born(self) -> datetime:
+        """When the entity was made: an entity that was deleted and made again has another one."""
+        return self.stored.created_at
+
+    @property
     def as_it_was(self) -> Stored:
         """For matching: an entity that has expired since was still there at the change."""
         stored = self.stored
@@ -119,29 +128,38 @@ def from_row(row: Sequence[Any]) -> Notable:
 
 
 async def read(
-    cursor: Any, since: Cursor, interest: frozenset[str], *, limit: int, ids: Sequence[str] | None = None
-) -> list[Notable]:
-    """Changes after a position, in the feed's order; of the given entities only, if there are any."""
-    await cursor.execute(
-        (READ if ids is None else STRAGGLERS).format(wanted=WANTED),
-        {
-            "tx": str(since.tx),
-            "seq": since.seq,
-            "limit": limit,
-            "all": "*" in interest,
-            "types": sorted(interest),
-            "ids": None if ids is None else list(ids),
-        },
-    )
-    return [from_row(row) for row in await cursor.fetchall()]
+    cursor: Any, since: Cursor, interest: frozenset[str], order: Order, *, limit: int
+) -> tuple[list[Notable], Cursor, bool]:
+    """A portion of the feed after a position, with the stragglers that belong before it; its end; whether it is full."""
+    wanted = {"tx": str(since.tx), "seq": since.seq, "all": "*" in interest, "types": sorted(interest)}
+    await cursor.execute(READ.format(wanted=WANTED), wanted | {"limit": limit})
+    changes = [from_row(row) for row in await cursor.fetchall()]
+    if not changes:
+        return changes, since, False
+    last, is_full = changes[-1].position, len(changes) == limit
+    gaps = order.gaps(changes)
+    if gaps:
+        missing = {"ids": gaps, "before": max(change.position.seq for change in changes)}
+        await cursor.execute(
+            STRAGGLERS.format(wanted=WANTED), wanted | missing | {"tx": str(last.tx), "seq": last.seq}
+        )
+        changes += [from_row(row) for row in await cursor.fetchall()]
+    return changes, last, is_full
+
+
+def is_straight(changes: Sequence[Notable]) -> bool:
+    """Whether each stands behind the one before it: then the place of each is one to go on from."""
+    return all(one.position < other.position for one, other in pairwise(changes))
 
 
 class Order:
     """Puts the changes of one entity in the order in which they happened.
 
     The feed is in the order of transaction numbers, and a transaction may have taken its number before another and
-    changed the same entity after it. Versions have no gaps, so the next change of an entity is known: one more than the
-    last, or 1 when it is made (again).
+    changed the same entity after it. The later change can even be visible before the earlier one: with three writers A,
+    B, C of one entity that took their numbers in this order and got its lock in the order C, A, B, the change of A is
+    shown while B still runs, and B hides C. Versions have no gaps, so the next change of an entity is known: one more
+    than the last, or 1 when it is made (again); what is missing is looked for (`gaps`) and told first.
     """
 
     def __init__(self) -> None:
@@ -172,17 +190,31 @@ class Order:
         return [change for change in out if change is not None]
 
     def gaps(self, changes: list[Notable]) -> list[str]:
-        """Entities of which an earlier change than the ones here may still come."""
-        lowest: dict[str, Notable] = {}
+        """Entities of which a change is missing between those that were told and those that are here."""
+        by_entity: dict[str, list[Notable]] = {}
         for change in changes:
-            known = lowest.get(change.entity_id)
-            if known is None or change.version < known.version:
-                lowest[change.entity_id] = change
+            by_entity.setdefault(change.entity_id, []).append(change)
         return [
             entity_id
-            for entity_id, change in lowest.items()
-            if change.version > 1 and not self._follows(self.last.get(entity_id), change)
+            for entity_id, own in by_entity.items()
+            if not self._is_complete(own, self.last.get(entity_id))
         ]
+
+    def _is_complete(self, left: list[Notable], known: tuple[int, bool] | None) -> bool:
+        if len(left) == 1 and self._follows(known, left[0]):
+            return True
+        while left:
+            following = next((one for one in left if self._follows(known, one)), None)
+            if following is None:
+                return all(self._is_stale(one, known) for one in left)
+            left = [one for one in left if one is not following]
+            known = (following.version, following.op == "deleted")
+        return True
+
+    @staticmethod
+    def _is_stale(change: Notable, known: tuple[int, bool] | None) -> bool:
+        """Whether it was told before, as a straggler of an earlier portion."""
+        return known is not None and not known[1] and change.version <= known[0] and change.op != "created"
 
     @staticmethod
     def _follows(known: tuple[int, bool] | None, change: Notable) -> bool:
@@ -196,13 +228,15 @@ class Order:
     ) -> tuple[list[Notable], tuple[int, bool] | None]:
         chain: list[Notable] = []
         while left:
-            following = next((one for one in left if self._follows(known, one)), None)
+            possible = [one for one in left if self._follows(known, one)]
+            following = possible[0] if possible else None
+            if len(possible) > 1 and chain:  # of two lives of an entity, the one that it is in
+                following = next((one for one in possible if one.born == chain[-1].born), following)
             if following is None:
-                if known is not None and not known[1]:
-                    stale = [one for one in left if one.version <= known[0] and one.op != "created"]
-                    if stale:  # told before, when an earlier portion fetched it
-                        left = [one for one in left if one not in stale]
-                        continue
+                fresh = [one for one in left if not self._is_stale(one, known)]
+                if len(fresh) < len(left):
+                    left = fresh
+                    continue
                 following = left[0] if known is not None else self._earliest(left)
             left = [one for one in left if one is not following]
             chain.append(following)
