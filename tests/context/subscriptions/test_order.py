@@ -24,7 +24,7 @@ def lives(draw_ops):
     version, alive, out = 0, False, []
     for wants_delete in draw_ops:
         if not alive:
-            version, alive, op = 1, True, "created"
+            version, alive, op = version + 1, True, "created"
         elif wants_delete:
             version, alive, op = version + 1, False, "deleted"
         else:
