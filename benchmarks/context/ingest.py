@@ -4,7 +4,8 @@ Work: batches of 1,000 vehicles that exist already, each with a new position, sp
 attributes) and three that stay; state, history and change feed, one durable transaction a batch. Ours decodes nothing
 beforehand: it checks, reads what is stored, merges and writes. The peer is hand-written psycopg that is handed the very
 rows (one JSON parameter for the state, COPY for history and feed), without reading, merging or checking anything.
-Rounds alternate between the two; medians.
+Once by one writer, once by two at a time, each with its own half of the vehicles, as two feeds would; rounds alternate between
+ours and the peer; medians.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import orjson
 
 ENTITIES = 10_000
 BATCH = 1_000
-ROUNDS = 30
+ROUNDS = 7
+PER_ROUND = 5  # batches of each writer in a round
 
 
 def main(arguments: list[str]) -> dict[str, dict[str, object]]:
@@ -60,28 +62,92 @@ def _run(rounds: int) -> dict[str, dict[str, object]]:
         for first in range(0, ENTITIES, BATCH):
             api.upsert(batch(name, first, start, random.Random(first)))
     _settle()
-    ours, bare = [], []
-    for number in range(rounds):
-        at = start + timedelta(seconds=number + 1)
-        first = number * BATCH % ENTITIES
-        ours.append(_ours(batch("ours", first, at, random.Random(number))))
-        bare.append(_bare(batch("bare", first, at, random.Random(number)), at))
-    our_rate, bare_rate = BATCH / statistics.median(ours), BATCH / statistics.median(bare)
-    alone = _singles(lambda: None)
-    beside = _singles(lambda: _ours(batch("ours", 0, datetime.now(UTC), random.Random(0))))
-    return {
-        "batches of 1,000 through upsert": {
+    clock = Clock(start)
+    rates: dict[str, dict[str, object]] = {}
+    for writers, words in ((1, "one writer"), (2, "two writers")):
+        ours, bare = [], []
+        for _ in range(rounds):
+            ours.append(_together("ours", _ours, clock, writers))
+            bare.append(_together("bare", _bare, clock, writers))
+        our_rate, bare_rate = statistics.median(ours), statistics.median(bare)
+        rates[f"batches of 1,000 through upsert, {words}"] = {
             "value": our_rate,
             "unit": "entities/s",
             "peer": "same rows, bare psycopg",
             "peer_value": bare_rate,
             "ratio": our_rate / bare_rate,
-        },
+        }
+    alone = _singles(lambda: None)
+    beside = _singles(lambda: _ours(batch("ours", 0, datetime.now(UTC), random.Random(0))))
+    return {
+        **rates,
         "single upsert, nothing beside it, p50": _latency(alone, 50),
         "single upsert, nothing beside it, p99": _latency(alone, 99),
         "single upsert beside batches, p50": _latency(beside, 50),
         "single upsert beside batches, p99": _latency(beside, 99),
     }
+
+
+def _position(number: int, rng: random.Random) -> list[float]:
+    """Somewhere within some twenty metres of the vehicle's own place: what a second of driving changes."""
+    return [
+        round(-73.2 + number * 0.618034 % 1 / 5 + rng.random() / 5_000, 6),
+        round(7 + number * 0.381966 % 1 / 5 + rng.random() / 5_000, 6),
+    ]
+
+
+class Clock:
+    """One second on for every batch, so that each says something new."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+        self.lock = threading.Lock()
+
+    def tick(self) -> datetime:
+        with self.lock:
+            self.now += timedelta(seconds=1)
+            return self.now
+
+
+def _together(name: str, write, clock: Clock, writers: int) -> float:
+    """Entities per second of some threads, `PER_ROUND` batches each; the batches are made beforehand."""
+    work = []
+    for writer in range(writers):
+        at = [clock.tick() for _ in range(PER_ROUND)]
+        half = ENTITIES // writers
+        work.append(
+            [
+                (batch(name, writer * half + n * BATCH % half, moment, random.Random(n)), moment)
+                for n, moment in enumerate(at)
+            ]
+        )
+    if write is _bare:
+        work = [[_prepared(entities, at) for entities, at in batches] for batches in work]
+    ready = threading.Barrier(writers + 1)
+
+    def run(batches) -> None:
+        from django.db import connection
+
+        connection.ensure_connection()
+        ready.wait()
+        for one in batches:
+            if write is _bare:
+                _bare(*one)
+            else:
+                _ours(one[0])
+        ready.wait()
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(batches,)) for batches in work]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    began = time.perf_counter()
+    ready.wait()
+    spent = time.perf_counter() - began
+    for thread in threads:
+        thread.join()
+    return writers * PER_ROUND * BATCH / spent
 
 
 def batch(name: str, first: int, at: datetime, rng: random.Random) -> list[dict[str, object]]:
@@ -95,7 +161,7 @@ def batch(name: str, first: int, at: datetime, rng: random.Random) -> list[dict[
                 "observedAt": stamp,
                 "value": {
                     "type": "Point",
-                    "coordinates": [round(-73.2 + rng.random() / 5, 6), round(7 + rng.random() / 5, 6)],
+                    "coordinates": _position(first + i, rng),
                 },
             },
             "speed": {
@@ -128,13 +194,11 @@ def _ours(entities: list[dict[str, object]]) -> float:
     return spent
 
 
-def _bare(entities: list[dict[str, object]], at: datetime) -> float:
-    """Rows are made beforehand; only their writing is timed."""
-    from django.db import connection, transaction
+def _prepared(entities: list[dict[str, object]], at: datetime) -> tuple[str, str, str, datetime]:
+    """The rows that ours would write, ready for the database: what the bare writer is handed."""
+    from django.db import connection
 
     from amb247.context.domain.places import cell_of
-    from amb247.context.domain.upsert import HISTORY_COPY
-    from amb247.kernel.sql import statement
 
     now = datetime.now(UTC)
     stamp = now.isoformat(timespec="microseconds")[:-6] + "Z"
@@ -147,15 +211,14 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
     for entity in sorted(entities, key=lambda one: one["id"]):
         changed = {name: entity[name] | {"modifiedAt": stamp} for name in ("location", "speed", "bearing")}
         point = entity["location"]["value"]["coordinates"]
+        version = versions[entity["id"]] + 1
         rows.append(
             {
                 "id": entity["id"],
-                "type": ["Vehicle"],
-                "scope": [],
+                "version": version,
                 "doc": changed,
                 "box": point * 2,
                 "cell": cell_of(*point, *point),
-                "version": versions[entity["id"]] + 1,
             }
         )
         for name in changed:
@@ -164,22 +227,27 @@ def _bare(entities: list[dict[str, object]], at: datetime) -> float:
             unit = entity[name].get("unitCode", "\\N")
             body = orjson.dumps(entity[name]).decode() if name == "location" else "\\N"
             history.append(
-                f"{entity['id']}\t{name}\t{at.isoformat()}\t{stamp}\tt\t\t{number}\t{unit}\t{body}\n"
+                f"{entity['id']}\t{name}\t{at.isoformat()}\t{stamp}\tt\t\t{number}\t{unit}\t{body}\tf\n"
             )
         text = orjson.dumps(changed).decode().replace("\\", "\\\\")
-        feed.append(f'{stamp}\tupdated\t{entity["id"]}\t{{"Vehicle"}}\t{text}\t\n')
-    state, past, news = orjson.dumps(rows).decode(), "".join(history), "".join(feed)
-    began = time.perf_counter()
+        feed.append(f'{stamp}\tupdated\t{entity["id"]}\t{{"Vehicle"}}\t{text}\t\t{version}\t\\N\t\\N\n')
+    return orjson.dumps(rows).decode(), "".join(history), "".join(feed), now
+
+
+def _bare(state: str, past: str, news: str, now: datetime) -> None:
+    """The rows of a batch and nothing else, in one durable transaction."""
+    from django.db import connection, transaction
+
+    from amb247.context.domain.writing import CHANGE_COPY, HISTORY_COPY
+    from amb247.kernel.sql import statement
+
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement("amb247.context", "write_entities"), {"rows": state, "now": now})
+        cursor.execute(statement("amb247.context", "update_entities"), {"rows": state, "now": now})
         with cursor.copy(HISTORY_COPY) as copy:
             copy.write(past)
-        with cursor.copy(
-            "COPY context_change (at, op, entity_id, type, attributes, source) FROM STDIN"
-        ) as copy:
+        with cursor.copy(CHANGE_COPY) as copy:
             copy.write(news)
         cursor.execute("SELECT pg_notify('context_change', '')")
-    return time.perf_counter() - began
 
 
 def _singles(beside, count: int = 300) -> list[float]:

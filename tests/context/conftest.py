@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from amb247.context.domain.upsert import forget_caches
+from amb247.context.domain.writing import forget_caches
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ import psycopg
 
 from amb247.context.data import Change, Cursor
 from amb247.context.domain.queries import changes as change_queries
-from amb247.context.domain.upsert import CHANNEL
+from amb247.context.domain.writing import CHANNEL
 from amb247.context.errors import CursorTooOld
 
 log = logging.getLogger(__name__)

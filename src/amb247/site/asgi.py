@@ -5,6 +5,7 @@ Figures and the rejected arrangements: docs/decisions/0003-one-process-two-frame
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -29,8 +30,11 @@ django.setup()
 
 from amb247.centre.events import EventStream  # noqa: E402 - models need the set-up above
 from amb247.centre.live import service  # noqa: E402
+from amb247.context.delivery.service import service as delivery  # noqa: E402
+from amb247.context.delivery.streams import streams  # noqa: E402
+from amb247.context.rest.app import ngsi_app  # noqa: E402
 from amb247.site import health, metrics  # noqa: E402
-from amb247.site.access import visible_in_centre  # noqa: E402
+from amb247.site.access import person_of_cookie, visible_in_centre  # noqa: E402
 from amb247.site.limits import LimitsMiddleware  # noqa: E402
 from amb247.territory import api as territory  # noqa: E402
 
@@ -46,20 +50,26 @@ def find_areas(lon: Any, lat: Any) -> list[str]:
 
 def build_application() -> ASGIApp:
     stream = EventStream(visible_in_centre)
+    ngsi = ngsi_app(person_of_cookie)
     pages = cast("ASGIApp", WSGIMiddleware(cast("Any", WSGIHandler()), workers=PAGE_THREADS))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        delivery.start(os.environ["AMB_DATABASE_URL"])
         service.start(os.environ["AMB_DATABASE_URL"], find_areas)
         try:
             yield
         finally:
             stream.closing.set()
             service.stop()
+            await streams.stop()
+            await asyncio.to_thread(delivery.stop)
+            await asyncio.to_thread(ngsi.stop)
 
     application = Starlette(
         routes=[
             Route("/events/city", stream),
+            Mount("/ngsi-ld", app=ngsi),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", figures),

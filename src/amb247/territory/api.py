@@ -5,7 +5,7 @@ Codes are the areas' own (`68001`, `68001-01`). A `user` is what `request.user` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,6 +30,8 @@ from amb247.territory.data import (
     NewToken,
     Organisation,
     Person,
+    Polygon,
+    Reach,
     RequestInfo,
     RoleHeld,
     TokenInfo,
@@ -39,6 +41,7 @@ from amb247.territory.domain import demo as _demo
 from amb247.territory.domain import importing as _importing
 from amb247.territory.domain import people as _people
 from amb247.territory.domain import permissions as _permissions
+from amb247.territory.domain import reach as _reach
 from amb247.territory.domain import tokens as _tokens
 from amb247.territory.domain.areas import shapes_of, territory
 from amb247.territory.enums import Channel, Level, OrganisationKind, Permission, RoleName, Scope
@@ -51,6 +54,7 @@ from amb247.territory.errors import (
     PersonExists,
     RoleMisplaced,
     TerritoryError,
+    TokenLimitRefused,
     TokenScopeRefused,
 )
 
@@ -75,6 +79,8 @@ __all__ = [
     "Permission",
     "Person",
     "PersonExists",
+    "Polygon",
+    "Reach",
     "RequestInfo",
     "RoleHeld",
     "RoleMisplaced",
@@ -82,6 +88,7 @@ __all__ = [
     "Scope",
     "TerritoryError",
     "TokenInfo",
+    "TokenLimitRefused",
     "TokenScopeRefused",
     "area",
     "area_codes_of",
@@ -101,6 +108,7 @@ __all__ = [
     "invite_person",
     "is_synthetic",
     "permissions_of",
+    "person_reach",
     "register_organisation",
     "request_info",
     "revoke_role",
@@ -108,6 +116,7 @@ __all__ = [
     "roles_of",
     "token_allows",
     "token_from",
+    "token_reach",
 ]
 
 Someone: TypeAlias = AbstractBaseUser | AnonymousUser | None
@@ -365,15 +374,26 @@ def create_token(
     area_code: str | None = None,
     organisation_id: int | None = None,
     expires_at: datetime | None = None,
+    tenants: Iterable[str] = (),
+    entity_types: Iterable[str] = (),
     request_info: RequestInfo | None = None,
 ) -> NewToken:
     """Make a token for an integration; audited. `NewToken.secret` is shown this once and kept nowhere.
+
+    Parameters
+    ----------
+    tenants : str, at most 50
+        NGSI-LD tenants that the token opens, `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`. None: the city itself, the
+        default tenant; which a token that names tenants does not open.
+    entity_types : str, at most 50 of at most 512 characters
+        Short names or IRIs, kept as given: what a short name stands for is the context's to say. None: all types.
 
     Raises
     ------
     RoleMisplaced           not exactly one of area and organisation
     NotAllowed              the owner may not make tokens there
     TokenScopeRefused       a scope is unknown, or more than the owner may do there
+    TokenLimitRefused       a tenant or type is malformed, or there are too many
     TerritoryError          no name, or an expiry in the past
     """
     user = _user(owner)
@@ -385,6 +405,8 @@ def create_token(
         area_code=area_code,
         organisation_id=organisation_id,
         expires_at=expires_at,
+        tenants=tenants,
+        entity_types=entity_types,
         request_info=request_info,
     )
 
@@ -400,6 +422,47 @@ def token_from(secret: str) -> TokenInfo | None:
 def token_allows(token: TokenInfo, scope: Scope | str, area_code: str | None = None) -> bool:
     """Whether the token may do this there: scope given, owner still allowed, area inside the token's own."""
     return _tokens.token_allows(token, str(scope), area_code)
+
+
+def token_reach(token: TokenInfo) -> Reach:
+    """What the token may do with entities of the context now, and where.
+
+    Returns
+    -------
+    Reach
+        `can_read`, `can_write`, `can_read_history`: the scope was given and the owner still has its permission in
+        the token's area, as `token_allows` says for that area. `is_whole_territory`: the area is the metropolitan
+        area itself. Else `polygons` is the area's shape, or those of the areas below one that has none; an area
+        without any shape reaches nothing.
+
+        A token of an organisation may nothing: by `rules` what is held in an organisation reaches that organisation
+        and no area, and `token_allows` refuses it every area. Whatever is not allowed gives `Reach()`.
+
+    Notes
+    -----
+    Three queries; shapes are read once for each version of the territory. Whether the token itself is still valid
+    was `token_from`'s answer and is not asked again. Tenants and types are the token's own: `TokenInfo.enters`,
+    `TokenInfo.entity_types`.
+    """
+    return _reach.reach_of_token(token)
+
+
+def person_reach(user: Someone) -> Reach:
+    """What the person may do with entities of the context now, and where; the city itself, no other tenant.
+
+    Returns
+    -------
+    Reach
+        The areas in which a role lets the person read entities (`context.read`). `can_write` (`context.write`) and
+        `can_read_history` (`history.export`) only when they hold in all of them: who reads the metropolitan area and
+        writes in one municipality may write by `can(user, "context.write", area)`, not by this. `Reach()` for
+        who is not signed in, was switched off, or holds roles in organisations only.
+
+    Notes
+    -----
+    Two queries; one for who may nothing.
+    """
+    return _reach.reach_of_person(_someone(user))
 
 
 def revoke_token(token_id: int, *, by: AbstractBaseUser, request_info: RequestInfo | None = None) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Literal, NewType, TypeAlias
 from amb247.territory.enums import Scope
 
 AreaCode = NewType("AreaCode", str)
+Ring: TypeAlias = tuple[tuple[float, float], ...]
+Polygon: TypeAlias = tuple[Ring, ...]
 LevelName: TypeAlias = Literal["metropolitan_area", "municipality", "commune", "neighbourhood"]
 ChannelName: TypeAlias = Literal["web", "api", "cli", "job"]
 
@@ -85,7 +87,11 @@ class Organisation:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """A valid token, without its secret."""
+    """A valid token, without its secret.
+
+    `tenants` are names of NGSI-LD tenants, empty for the city itself; `entity_types` short names or IRIs as they
+    were given, empty for all.
+    """
 
     id: int
     name: str
@@ -95,10 +101,42 @@ class TokenInfo:
     area_code: AreaCode | None = None
     organisation_id: int | None = None
     expires_at: datetime | None = None
+    tenants: frozenset[str] = frozenset()
+    entity_types: frozenset[str] = frozenset()
 
     def allows(self, scope: Scope | str) -> bool:
         """Whether the scope was given; where it holds is `api.token_allows`."""
         return str(scope) in self.scopes
+
+    def enters(self, tenant: str) -> bool:
+        """Whether the token opens this tenant; `""` is the city itself, closed to a token that names tenants."""
+        return tenant in self.tenants if self.tenants else tenant == ""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What somebody may do with the entities of the context, and where. Nothing and nowhere unless said.
+
+    Parameters
+    ----------
+    can_read, can_write, can_read_history : bool
+        Each holds everywhere in the reach.
+    is_whole_territory : bool
+        No limit by place: also things without a location, and outside every area.
+    polygons : tuple of Polygon
+        The reach when it is narrower, lon, lat in WGS84 degrees: each an outer ring and its holes, closed.
+    """
+
+    can_read: bool = False
+    can_write: bool = False
+    can_read_history: bool = False
+    is_whole_territory: bool = False
+    polygons: tuple[Polygon, ...] = ()
+
+    @property
+    def areas(self) -> tuple[Polygon, ...] | None:
+        """The limit by place: None is none at all, an empty tuple is nowhere. Never mistake one for the other."""
+        return None if self.is_whole_territory else self.polygons
 
 
 @dataclass(frozen=True)

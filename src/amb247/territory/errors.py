@@ -32,6 +32,10 @@ class TokenScopeRefused(TerritoryError):
     """The scope does not exist, or the person who makes the token may not do it there."""
 
 
+class TokenLimitRefused(TerritoryError):
+    """A tenant's name or an entity type of a token is malformed, or there are too many."""
+
+
 class PersonExists(TerritoryError):
     """Somebody with this e-mail address is already known."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from factories import territory as make
 
@@ -95,6 +96,120 @@ def test_a_token_needs_one_place_and_a_future(engineer, options):
 def test_a_token_needs_a_name(engineer):
     with pytest.raises(api.TerritoryError):
         api.create_token(" ", ["context:read"], owner=engineer, area_code="68001")
+
+
+def test_tenants_and_types_are_kept_and_audited(engineer):
+    new = made(
+        engineer,
+        tenants=["beta", "alfa", "beta"],
+        entity_types=["Streetlight", "https://smartdatamodels.org/dataModel.Weather/WeatherObserved"],
+    )
+    assert new.info.tenants == {"alfa", "beta"}
+    assert new.info.entity_types == {
+        "Streetlight",
+        "https://smartdatamodels.org/dataModel.Weather/WeatherObserved",
+    }
+    assert api.token_from(new.secret) == new.info
+    limits = {"tenants": ["alfa", "beta"], "entity_types": sorted(new.info.entity_types)}
+    assert models.AuditEntry.objects.latest("id").after == {
+        "name": "Pasarela",
+        "prefix": new.info.prefix,
+        "scopes": ["context:read", "context:write"],
+        **limits,
+    }
+    api.revoke_token(new.info.id, by=engineer)
+    assert models.AuditEntry.objects.latest("id").details == {
+        "name": "Pasarela",
+        "prefix": new.info.prefix,
+        **limits,
+    }
+
+
+def test_without_limits_a_token_is_of_the_city_and_of_all_types(engineer):
+    new = made(engineer)
+    assert (new.info.tenants, new.info.entity_types) == (frozenset(), frozenset())
+    after = models.AuditEntry.objects.latest("id").after
+    assert (after["tenants"], after["entity_types"]) == ([], [])
+
+
+def test_which_tenants_a_token_enters(engineer):
+    city, other = made(engineer).info, made(engineer, tenants=["alfa"]).info
+    assert [city.enters(name) for name in ("", "alfa", "Alfa")] == [True, False, False]
+    assert [other.enters(name) for name in ("", "alfa", "Alfa", "alf")] == [False, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["a", "0", "A.b_c-d", "x" * 100])
+def test_a_tenants_name(engineer, name):
+    assert made(engineer, tenants=[name]).info.tenants == {name}
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "-a", ".a", "_a", "a b", "a/b", "a\n", "a\0", "ñandú", "a;b", 'a"b', "x" * 101]
+)
+def test_a_wrong_tenants_name_is_refused(engineer, name):
+    with pytest.raises(api.TokenLimitRefused):
+        made(engineer, tenants=["alfa", name])
+    assert not models.ApiToken.objects.exists()
+    assert not models.AuditEntry.objects.filter(verb="token.create").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["Streetlight", "https://x.example/~a#B?c=d&e=%20", "urn:x:Ñandú", "T" * 512]
+)
+def test_a_type(engineer, name):
+    assert made(engineer, entity_types=[name]).info.entity_types == {name}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "a b",
+        "a\tb",
+        "a\u00a0b",
+        "a\n",
+        "a\0",
+        "a\x1b",
+        "a\u200bb",
+        "\ud800",
+        "'",
+        'a"b',
+        "a\\b",
+        "T" * 513,
+    ],
+)
+def test_a_wrong_type_is_refused(engineer, name):
+    with pytest.raises(api.TokenLimitRefused):
+        made(engineer, entity_types=[name])
+    assert not models.ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["tenants", "entity_types"])
+def test_at_most_fifty_tenants_and_types(engineer, kind):
+    fifty = [f"n{number}" for number in range(50)]
+    assert getattr(made(engineer, **{kind: [*fifty, "n0"]}).info, kind) == set(fifty)
+    with pytest.raises(api.TokenLimitRefused):
+        made(engineer, **{kind: [*fifty, "n50"]})
+
+
+@pytest.mark.parametrize("kind", ["tenants", "entity_types"])
+def test_the_database_refuses_more_than_fifty(engineer, kind):
+    token = models.ApiToken.objects.filter(pk=made(engineer).info.id)
+    with pytest.raises(IntegrityError, match="token_names_few_tenants_and_types"):
+        token.update(**{kind: [f"n{number}" for number in range(51)]})
+
+
+def test_rows_of_the_release_before_are_without_limits(engineer):
+    info = made(engineer, tenants=["alfa"], entity_types=["A"]).info
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO territory_apitoken (name, prefix, digest, scopes, owner_id, area_id, created_at) "
+            "SELECT name, 'otra', digest, scopes, owner_id, area_id, created_at FROM territory_apitoken WHERE id = %s",
+            [info.id],
+        )
+    before = tokens.as_info(models.ApiToken.objects.get(prefix="otra"))
+    assert (before.tenants, before.entity_types) == (frozenset(), frozenset())
 
 
 def test_where_a_token_holds(engineer):

@@ -55,13 +55,48 @@ def test_the_secret_is_shown_once(page):
 @pytest.mark.parametrize(
     "changes",
     [{"name": ""}, {"scopes": []}, {"scopes": ["people:manage"]}, {"place": "area:68276"}, {"place": "area:AMB"},
-     {"days": "-1"}, {"days": "100000"}],
+     {"days": "-1"}, {"days": "100000"}, {"tenants": "alfa\n-beta"}, {"tenants": "dos nombres"},
+     {"tenants": "\n".join(f"n{number}" for number in range(51))}, {"entity_types": "A\nDos palabras"},
+     {"entity_types": "T" * 513}, {"entity_types": "a\0b"}],
 )  # fmt: skip
 def test_a_wrong_wish_is_shown_again(page, changes):
     response = page.post(reverse("territory:token-new"), wish(**changes))
     assert response.status_code == 200
     assert "errorlist" in response.content.decode()
     assert models.ApiToken.objects.count() == 0
+
+
+def test_tenants_and_types_are_given_one_a_line_and_listed(page):
+    given = {"tenants": " alfa \r\n\r\nbeta\r\nalfa", "entity_types": "Streetlight\nhttps://x.example/ñ#A,b"}
+    response = page.post(reverse("territory:token-new"), wish(**given))
+    secret = re.search(r'value="(amb_[^"]+)"', response.content.decode()).group(1)
+    token = api.token_from(secret)
+    assert token.tenants == {"alfa", "beta"}
+    assert token.entity_types == {"Streetlight", "https://x.example/ñ#A,b"}
+    listed = page.get(reverse("territory:tokens")).content.decode()
+    for name in (*token.tenants, *token.entity_types):
+        assert f">{name}</code>" in listed
+
+
+def test_without_limits_the_list_says_so(page):
+    page.post(reverse("territory:token-new"), wish(tenants=" \r\n", entity_types=""))
+    row = models.ApiToken.objects.get()
+    assert (row.tenants, row.entity_types) == ([], [])
+    listed = page.get(reverse("territory:tokens")).content.decode()
+    assert "<td>Todos\n" in listed
+    assert "<td>La ciudad\n" in listed
+
+
+def test_what_is_wrong_is_said_beside_the_field(page):
+    content = page.post(reverse("territory:token-new"), wish(tenants="<b>\nalfa")).content.decode()
+    assert "«&lt;b&gt;» no es un nombre de inquilino" in content
+    assert "<b>\n" not in content
+
+
+def test_who_may_not_make_tokens_makes_none_with_limits(client, areas):
+    client.force_login(make.person_with("viewer", areas["68001"]))
+    assert client.post(reverse("territory:token-new"), wish(tenants="alfa")).status_code == 403
+    assert not models.ApiToken.objects.exists()
 
 
 def test_revoking_with_a_question_before(page, engineer):

@@ -10,10 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
 
+from amb247.context.domain.tenants import current_tenant
+
 FIRST_DAILY_YEAR = 2025
 LOCK = 247_001  # advisory: one maker of partitions at a time
 
-_known: set[str] = set()
+_known: set[tuple[str, str]] = set()
 
 
 def history_partition(day: date) -> tuple[str, str, str]:
@@ -35,13 +37,14 @@ def ensure_partitions(*, history: Iterable[date] = (), changes: Iterable[date] =
     """Make the partitions that these days need, inside the caller's transaction if there is one."""
     wanted = [("context_history", *history_partition(day)) for day in history]
     wanted += [("context_change", *change_partition(day)) for day in changes]
-    missing = [item for item in wanted if item[1] not in _known]
+    tenant = current_tenant()
+    missing = [item for item in wanted if (tenant, item[1]) not in _known]
     if not missing:
         return
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for parent, name, start, end in dict.fromkeys(missing):
-            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])  # looks in the tenant's schema alone
             if not cursor.fetchone()[0]:
                 # Attaching takes a lighter lock on the parent than CREATE ... PARTITION OF: writers go on.
                 cursor.execute(
@@ -52,7 +55,7 @@ def ensure_partitions(*, history: Iterable[date] = (), changes: Iterable[date] =
                 )
                 if parent == "context_history":
                     cursor.execute(f"CREATE INDEX ON {name} USING brin (at)")
-        names = {item[1] for item in missing}
+        names = {(tenant, item[1]) for item in missing}
         transaction.on_commit(lambda: _known.update(names))
 
 
@@ -73,11 +76,12 @@ def drop_partitions_before(parent: str, day: date) -> list[str]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            "JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = %s AND c.relname ~ '_d[0-9]{8}$'",
+            "WHERE i.inhparent = %s::regclass AND c.relname ~ '_d[0-9]{8}$'",
             [parent],
         )
         old = [name for (name,) in cursor.fetchall() if name[-8:] < f"{day:%Y%m%d}"]
         for name in old:
             cursor.execute(f"DROP TABLE {name}")
-    _known.difference_update(old)
+    tenant = current_tenant()
+    _known.difference_update((tenant, name) for name in old)
     return old

@@ -10,6 +10,7 @@ row without touching any index (HOT).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 LEVELS = 16
@@ -19,9 +20,23 @@ Box = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 def cell_of(west: float, south: float, east: float, north: float) -> int:
     """The number of the smallest quad that holds the box; degrees, WGS84."""
+    if west == east and south == north:
+        return (2 * (_spread(_column(west)) | (_spread(_row(south)) << 1))) + 1
     x1, y1, x2, y2 = _column(west), _row(south), _column(east), _row(north)
     up = max((x1 ^ x2).bit_length(), (y1 ^ y2).bit_length())
     return _number(x1 >> up, y1 >> up, LEVELS - up)
+
+
+def box_of(geometry: Mapping[str, Any]) -> Box:
+    """The box of a GeoJSON geometry whose form was checked; degrees."""
+    coordinates = geometry["coordinates"]
+    if geometry["type"] == "Point":
+        return (coordinates[0], coordinates[1], coordinates[0], coordinates[1])
+    positions: list[Any] = [coordinates]
+    while isinstance(positions[0][0], (list, tuple)):
+        positions = [inner for part in positions for inner in part]
+    lons, lats = [p[0] for p in positions], [p[1] for p in positions]
+    return (min(lons), min(lats), max(lons), max(lats))
 
 
 def cell_ranges(box: Box) -> tuple[list[tuple[int, int]], list[int]]:

@@ -10,19 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from amb247.context.data import Refusal
 from amb247.context.vocabulary import REGISTRY
-from amb247.context.vocabulary.base import EntityType
+from amb247.context.vocabulary.base import Attribute, EntityType
 
 MAX_ID = 512
 MAX_STRING = 100_000
 MAX_GEOMETRY = 5_000_000
 MAX_ATTRIBUTES = 500
 MAX_VERTICES = 200_000
+WHOLE = 2**53  # integers up to here are the same number as a double
 FUTURE_TOLERANCE = timedelta(minutes=5)  # clocks of devices drift; beyond this the time is a mistake
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,7 +58,7 @@ Instance = dict[str, Any]
 
 @dataclass(slots=True)
 class Checked:
-    """An entity that may be taken: its place in the batch, names, instances with canonical times, the location's box.
+    """An entity that may be taken: its place in the batch, names, instances with canonical times.
 
     Instances may be the caller's own objects: they are read, never changed.
     """
@@ -67,7 +68,6 @@ class Checked:
     types: list[str]
     scope: list[str] | None
     attributes: dict[str, Instance | list[Instance]]
-    box: list[float] | None
 
 
 @dataclass(slots=True)
@@ -172,9 +172,12 @@ def _check(one: Named, known: Mapping[str, Any], clock: Clock, *, strict: bool) 
             "entity", f"has {len(entity)} attributes", f"send at most {MAX_ATTRIBUTES}", "too_large"
         )
     declared = [REGISTRY[name] for name in types if name in REGISTRY]
+    rules = declared[0].attributes if len(declared) == 1 else NO_RULES
     attributes: dict[str, Instance | list[Instance]] = {}
     for name, raw in entity.items():
-        if name in RESERVED or (name in known and known[name] == raw):
+        if name in known and known[name] == raw:
+            continue
+        if name in RESERVED:
             continue
         if name not in _good_names:
             _check_name(name)
@@ -183,15 +186,19 @@ def _check(one: Named, known: Mapping[str, Any], clock: Clock, *, strict: bool) 
         else:
             given = _instance(name, raw, clock)
         attributes[name] = given
-        if declared:
+        rule = rules.get(name)
+        if rule is not None and type(given) is dict:
+            problem = rule.problem(given)
+            if problem is not None:
+                raise Problem(name, problem[0], problem[1], "wrong_attribute")
+        elif declared:
             _check_declared(name, given, declared, strict=strict)
-    location = attributes.get("location")
-    box = _box(location) if isinstance(location, dict) and location["type"] == "GeoProperty" else None
     scope = _scope(entity["scope"]) if "scope" in entity else None
-    return Checked(one.index, one.id, types, scope, attributes, box)
+    return Checked(one.index, one.id, types, scope, attributes)
 
 
 _good_names: set[str] = set()
+NO_RULES: Mapping[str, Attribute] = {}
 
 
 def _check_name(name: Any) -> None:
@@ -266,7 +273,48 @@ def _several(name: str, raw: list[Any], clock: Clock) -> list[Instance]:
     return instances
 
 
+def _quick(raw: Any) -> bool:
+    """Whether it is one of the plain forms that make up nearly all of what feeds send, and nothing is wrong with it."""
+    if type(raw) is not dict:
+        return False
+    kind, value = raw.get("type"), raw.get("value")
+    size = 2
+    if "observedAt" in raw:
+        size = 3
+    if kind == "Property":
+        unit = raw.get("unitCode")
+        if unit is not None:
+            size += 1
+            if type(unit) is not str or not unit.isalnum():
+                return False
+        if len(raw) != size:
+            return False
+        if type(value) is float:
+            return value - value == 0.0  # neither infinite nor NaN
+        if type(value) is int:
+            return -WHOLE < value < WHOLE
+        return type(value) is bool or (type(value) is str and len(value) < 500 and value.isprintable())
+    if kind == "GeoProperty" and len(raw) == size and type(value) is dict and len(value) == 2:
+        position = value.get("coordinates")
+        return (
+            value.get("type") == "Point"
+            and type(position) is list
+            and len(position) == 2
+            and type(position[0]) is float
+            and type(position[1]) is float
+            and -180.0 <= position[0] <= 180.0
+            and -90.0 <= position[1] <= 90.0
+        )
+    return False
+
+
 def _instance(name: str, raw: Any, clock: Clock) -> Instance:
+    if _quick(raw):
+        observed = raw.get("observedAt")
+        if observed is None:
+            return cast("Instance", raw)
+        canonical = clock.canonical(name, observed)
+        return cast("Instance", raw if canonical == observed else raw | {"observedAt": canonical})
     if not isinstance(raw, dict):
         raise Problem(
             name, f"is a bare {type(raw).__name__}", 'send {"type": "Property", "value": …}', "not_normalized"
@@ -420,32 +468,9 @@ def _check_position(name: str, position: Any) -> None:
         )
 
 
-def _box(location: Instance) -> list[float]:
-    geometry = location["value"]
-    coordinates = geometry["coordinates"]
-    if geometry["type"] == "Point":
-        return [coordinates[0], coordinates[1], coordinates[0], coordinates[1]]
-    flat: Any = [coordinates]
-    for _ in range(GEOMETRY_DEPTH[geometry["type"]]):
-        flat = [inner for part in flat for inner in part]
-    return [
-        min(p[0] for p in flat),
-        min(p[1] for p in flat),
-        max(p[0] for p in flat),
-        max(p[1] for p in flat),
-    ]
-
-
 def _check_declared(
     name: str, given: Instance | list[Instance], declared: Sequence[type[EntityType]], *, strict: bool
 ) -> None:
-    if len(declared) == 1 and isinstance(given, dict):
-        rule = declared[0].attributes.get(name)
-        if rule is not None:
-            problem = rule.problem(given)
-            if problem is not None:
-                raise Problem(name, problem[0], problem[1], "wrong_attribute")
-            return
     rules = [kind.attributes[name] for kind in declared if name in kind.attributes]
     if not rules:
         if strict:

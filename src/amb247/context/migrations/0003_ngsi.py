@@ -15,5 +15,6 @@ class Migration(migrations.Migration):
     dependencies = [("context", "0002_feeds")]
     operations = [
         migrations.RunSQL(statement("amb247.context", "0003_ngsi"), migrations.RunSQL.noop),
+        migrations.RunSQL(statement("amb247.context", "0003_tenants"), migrations.RunSQL.noop),
         migrations.RunPython(fill, migrations.RunPython.noop),
     ]

@@ -17,7 +17,7 @@ from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from amb247.territory import models
-from amb247.territory.data import Area, AreaCode, AreaNode, AreaShape
+from amb247.territory.data import Area, AreaCode, AreaNode, AreaShape, Polygon, Ring
 from amb247.territory.enums import Level
 from amb247.territory.errors import AreaUnknown
 
@@ -63,6 +63,7 @@ class Territory:
             self.below.setdefault(area.parent, []).append(area)
         self._lock = threading.Lock()
         self._shapes: dict[str, Shapes] | None = None
+        self._polygons: dict[str, tuple[Polygon, ...]] = {}
 
     def line_of(self, code: str) -> tuple[Area, ...]:
         """The area and those above it, the metropolitan area last; AreaUnknown for an unknown code."""
@@ -94,6 +95,23 @@ class Territory:
             if self._shapes is None:
                 self._shapes = {level: _load_shapes(level) for level in Level.values}
         return self._shapes
+
+    def polygons_of(self, code: str) -> tuple[Polygon, ...]:
+        """The area's shape; of one without a shape, the shapes of those below. Empty where there is none."""
+        found = self._polygons.get(code)
+        if found is None:
+            found = self._polygons[code] = self._find_polygons(code)
+        return found
+
+    def _find_polygons(self, code: str) -> tuple[Polygon, ...]:
+        area = self.by_code.get(code)
+        if area is None:
+            return ()
+        shapes = self.shapes[area.level]
+        place = int(np.searchsorted(shapes.codes, code))
+        if place < len(shapes.codes) and shapes.codes[place] == code:
+            return _polygons(shapes.geometries[place])
+        return tuple(one for child in self.below.get(code, []) for one in self.polygons_of(child.code))
 
     def area_at(self, lon: float, lat: float) -> Area | None:
         point = shapely.Point(lon, lat)
@@ -179,6 +197,17 @@ def _area(row: Mapping[str, Any]) -> Area:
         synthetic=row["synthetic"],
         source=row["source"],
     )
+
+
+def _polygons(geometry: shapely.Geometry) -> tuple[Polygon, ...]:
+    return tuple(
+        (_ring(part.exterior), *(_ring(hole) for hole in part.interiors))
+        for part in shapely.get_parts(geometry)
+    )
+
+
+def _ring(ring: shapely.LinearRing) -> Ring:
+    return tuple((lon, lat) for lon, lat in shapely.get_coordinates(ring).tolist())
 
 
 def _load_shapes(level: str) -> Shapes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -18,9 +19,18 @@ from amb247.territory.data import AreaCode, NewToken, RequestInfo, TokenInfo, To
 from amb247.territory.domain import audit, people, permissions
 from amb247.territory.domain.areas import territory
 from amb247.territory.enums import Permission
-from amb247.territory.errors import NotAllowed, RoleMisplaced, TerritoryError, TokenScopeRefused
+from amb247.territory.errors import (
+    NotAllowed,
+    RoleMisplaced,
+    TerritoryError,
+    TokenLimitRefused,
+    TokenScopeRefused,
+)
+from amb247.territory.models.token import LONGEST_TENANT, LONGEST_TYPE, MOST_NAMES
 
 MARK = "amb"
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as in `context.domain.tenants`
+REFUSED_IN_TYPES = re.compile(r"""[\s"'\\]""")
 USE_RESOLUTION = timedelta(minutes=1)  # the last use is no log: one write a minute is enough
 
 
@@ -37,6 +47,8 @@ def create_token(
     area_code: str | None,
     organisation_id: int | None,
     expires_at: datetime | None,
+    tenants: Iterable[str],
+    entity_types: Iterable[str],
     request_info: RequestInfo | None,
 ) -> NewToken:
     """A token that may do no more than its owner may in that place."""
@@ -49,6 +61,7 @@ def create_token(
     if not permissions.can(owner, Permission.TOKENS_MANAGE, area_code, organisation_id):
         raise NotAllowed(_("No puede crear fichas en este lugar."))
     _refuse_scopes(owner, scopes, area_code, organisation_id)
+    kept_tenants, kept_types = tenant_names(tenants), type_names(entity_types)
     prefix, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
     token = models.ApiToken.objects.create(
         name=name.strip()[:120],
@@ -59,13 +72,15 @@ def create_token(
         area=people.area_of_code(area_code) if area_code else None,
         organisation_id=organisation_id,
         expires_at=expires_at,
+        tenants=kept_tenants,
+        entity_types=kept_types,
     )
     audit.record(
         owner,
         "token.create",
         token_urn(token.pk),
         area_code=area_code or "",
-        after={"name": token.name, "prefix": prefix, "scopes": token.scopes},
+        after={"name": token.name, "prefix": prefix, "scopes": token.scopes, **_limits(token)},
         request_info=request_info,
     )
     return NewToken(info=as_info(token), secret=f"{MARK}_{prefix}_{secret}")
@@ -85,6 +100,49 @@ def _refuse_scopes(
                 _("Usted no tiene el permiso «%(scope)s» en este lugar, y la ficha no puede más que usted.")
                 % {"scope": scope}
             )
+
+
+def tenant_names(given: Iterable[str]) -> list[str]:
+    """The names sorted, each once; refused when one cannot be a tenant's name or there are too many."""
+    names = sorted(set(given))
+    for name in names:
+        if len(name) > LONGEST_TENANT or not TENANT.fullmatch(name):
+            raise TokenLimitRefused(
+                _(
+                    "«%(name)s» no es un nombre de inquilino: hasta %(longest)s letras de la A a la Z, cifras, "
+                    "puntos, guiones y guiones bajos; comience por letra o cifra."
+                )
+                % {"name": _shown(name), "longest": LONGEST_TENANT}
+            )
+    _refuse_many(names)
+    return names
+
+
+def type_names(given: Iterable[str]) -> list[str]:
+    """The types sorted, each once; refused when one cannot be a name or an IRI or there are too many."""
+    names = sorted(set(given))
+    for name in names:
+        if not 0 < len(name) <= LONGEST_TYPE or REFUSED_IN_TYPES.search(name) or not name.isprintable():
+            raise TokenLimitRefused(
+                _(
+                    "«%(name)s» no es un tipo de entidad: hasta %(longest)s caracteres, sin espacios, comillas ni "
+                    "barras invertidas."
+                )
+                % {"name": _shown(name), "longest": LONGEST_TYPE}
+            )
+    _refuse_many(names)
+    return names
+
+
+def _refuse_many(names: Collection[str]) -> None:
+    if len(names) > MOST_NAMES:
+        raise TokenLimitRefused(
+            _("Como máximo %(most)s; hay %(count)s.") % {"most": MOST_NAMES, "count": len(names)}
+        )
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 40 else f"{name[:40]}…"
 
 
 def token_from(secret: str) -> TokenInfo | None:
@@ -138,7 +196,7 @@ def revoke_token(token_id: int, *, by: models.User, request_info: RequestInfo | 
         "token.revoke",
         token_urn(token.pk),
         area_code=token.area.code if token.area else "",
-        details={"name": token.name, "prefix": token.prefix},
+        details={"name": token.name, "prefix": token.prefix, **_limits(token)},
         request_info=request_info,
     )
     return True
@@ -179,7 +237,13 @@ def as_info(token: models.ApiToken) -> TokenInfo:
         area_code=AreaCode(token.area.code) if token.area else None,
         organisation_id=token.organisation_id,
         expires_at=token.expires_at,
+        tenants=frozenset(token.tenants),
+        entity_types=frozenset(token.entity_types),
     )
+
+
+def _limits(token: models.ApiToken) -> dict[str, list[str]]:
+    return {"tenants": token.tenants, "entity_types": token.entity_types}
 
 
 def _digest(secret: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from amb247.kernel.personal_data import Declaration, PersonalData
 from amb247.territory.models.area import Area
 from amb247.territory.models.organisation import Organisation
+
+MOST_NAMES = 50
+LONGEST_TENANT = 100
+LONGEST_TYPE = 512
 
 
 class ApiToken(models.Model):
@@ -31,6 +36,11 @@ class ApiToken(models.Model):
     prefix = models.CharField(max_length=12, unique=True)
     digest = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)
+    # The defaults are the database's too: code of the release before writes rows without these columns.
+    tenants = ArrayField(models.CharField(max_length=LONGEST_TENANT), default=list, db_default=[], blank=True)
+    entity_types = ArrayField(
+        models.CharField(max_length=LONGEST_TYPE), default=list, db_default=[], blank=True
+    )
     area = models.ForeignKey(Area, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
     organisation = models.ForeignKey(
         Organisation, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens"
@@ -49,6 +59,10 @@ class ApiToken(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="token_in_one_place", condition=Q(area__isnull=False) ^ Q(organisation__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="token_names_few_tenants_and_types",
+                condition=Q(tenants__len__lte=MOST_NAMES, entity_types__len__lte=MOST_NAMES),
             ),
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from amb247.territory import models, rules
 from amb247.territory.data import AuditFilter
-from amb247.territory.domain import permissions
+from amb247.territory.domain import permissions, tokens
 from amb247.territory.enums import Permission, RoleName, Scope
+from amb247.territory.errors import TokenLimitRefused
 from amb247.territory.web.places import choices_for
 
 
@@ -57,6 +58,23 @@ class InviteForm(RoleForm):
 DAYS = (("30", _("30 días")), ("90", _("90 días")), ("365", _("Un año")), ("", _("Sin vencimiento")))
 
 
+class NamesField(forms.CharField):
+    """Names, one a line; `check` gives them back in order or says what is wrong with one."""
+
+    def __init__(self, *, check: Callable[[Iterable[str]], list[str]], **options: Any) -> None:
+        # No spelling help: these are identifiers.
+        attributes = {"rows": 3, "spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
+        super().__init__(required=False, widget=forms.Textarea(attrs=attributes), **options)
+        self.check = check
+
+    def clean(self, value: Any) -> list[str]:
+        lines = super().clean(value).splitlines()
+        try:
+            return self.check(line.strip() for line in lines if line.strip())
+        except TokenLimitRefused as refusal:
+            raise forms.ValidationError(str(refusal)) from refusal
+
+
 class TokenForm(forms.Form):
     name = forms.CharField(
         label=_("Nombre"),
@@ -65,6 +83,19 @@ class TokenForm(forms.Form):
     )
     place = forms.ChoiceField(label=_("Lugar"))
     scopes = forms.MultipleChoiceField(label=_("Permisos"), widget=forms.CheckboxSelectMultiple)
+    entity_types = NamesField(
+        label=_("Tipos de entidad"),
+        check=tokens.type_names,
+        help_text=_("Uno por línea, con su nombre corto o su IRI: Streetlight. Vacío: todos."),
+    )
+    tenants = NamesField(
+        label=_("Inquilinos"),
+        check=tokens.tenant_names,
+        help_text=_(
+            "Uno por línea, como va en la cabecera NGSILD-Tenant. Vacío: solo la ciudad misma. Si escribe alguno, la "
+            "ficha vale en ellos y no en la ciudad."
+        ),
+    )
     days = forms.ChoiceField(label=_("Vence en"), choices=DAYS, required=False, initial="90")
 
     def __init__(self, *args: Any, user: models.User, **kwargs: Any) -> None:

@@ -37,6 +37,8 @@ def index(request: HttpRequest) -> HttpResponse:
             "line": line,
             "state": _state(line),
             "scopes": [Scope(scope).label for scope in sorted(line.info.scopes) if scope in Scope],
+            "entity_types": sorted(line.info.entity_types),
+            "tenants": sorted(line.info.tenants),
         }
         for line in tokens.tokens_for(signed_in(request))
     ]
@@ -59,6 +61,8 @@ def create(request: HttpRequest) -> HttpResponse:
                 area_code=place.area_code,
                 organisation_id=place.organisation_id,
                 expires_at=form.expires_at(),
+                tenants=form.cleaned_data["tenants"],
+                entity_types=form.cleaned_data["entity_types"],
                 request_info=api.request_info(request),
             )
         except NotAllowed as refusal:

@@ -43,7 +43,7 @@ def get(entity_id: str) -> dict[str, Any] | None:
 
 
 def _with_stamps(entity: dict[str, Any], created: str, modified: str) -> dict[str, Any]:
-    """Spell out the stamps that the store leaves away (`upsert.STAMPS`)."""
+    """Spell out the stamps that the store leaves away (`writing.STAMPS`)."""
     for attribute in entity.values():
         for instance in attribute if isinstance(attribute, list) else (attribute,):
             if isinstance(instance, dict):

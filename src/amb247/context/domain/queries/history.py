@@ -10,8 +10,8 @@ import orjson
 from django.db import connection
 
 from amb247.context.data import Hour, Observation
-from amb247.context.domain.upsert import is_unrecorded
 from amb247.context.domain.validate import VALUE_KEY
+from amb247.context.domain.writing import is_unrecorded
 
 MAX_OBSERVATIONS = 100_000
 
@@ -38,7 +38,7 @@ def history(
 
 
 def _unrecorded(entity_id: str, attribute: str, start: datetime, end: datetime) -> list[Observation]:
-    """An attribute that was never observed and never changed: its state is its history (`upsert.is_unrecorded`)."""
+    """An attribute that was never observed and never changed: its state is its history (`writing.is_unrecorded`)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (doc->%s)::text, created_at FROM context_entity WHERE id = %s", [attribute, entity_id]
@@ -61,7 +61,7 @@ def hourly(entity_id: str, attribute: str, start: datetime, end: datetime) -> li
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT hour, n, total / n, minimum, maximum FROM context_hour WHERE entity_id = %(id)s "
-            "AND attribute = %(attribute)s AND hour >= %(start)s AND hour < %(end)s "
+            "AND attribute = %(attribute)s AND hour >= %(start)s AND hour < %(end)s AND n > 0 "
             "AND hour NOT IN (SELECT hour FROM context_dirty_hour) "
             "UNION ALL "
             "SELECT d.hour, count(*), avg(h.num), min(h.num), max(h.num) FROM context_dirty_hour d "

@@ -1,0 +1,132 @@
+"""Tenants: each has a PostgreSQL schema of its own with the same tables, and a request works inside one of them.
+
+The default tenant is the city itself and lives where Django's tables are. No SQL of the context names a schema, so the same
+statements serve every tenant and none of them can reach into another.
+
+References
+----------
+ETSI GS CIM 009 v1.8.1, 4.14 (multi-tenancy), 6.3.14 (header NGSILD-Tenant).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+from amb247.context.ngsi_errors import BadRequestData, NonexistentTenant
+from amb247.kernel.sql import statement
+
+DEFAULT = ""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
+LOCK = 247_002  # advisory: one maker of tenants at a time
+# What makes a tenant's schema, in this order; every file can run in an empty schema.
+TABLES = ("0001_schema", "0003_ngsi", "0005_subscriptions", "0007_indexes", "0008_hourly")
+
+_here = threading.local()
+_known: set[str] = set()
+
+
+def current_tenant() -> str:
+    """The tenant that this thread works in; '' is the city itself."""
+    return getattr(_here, "tenant", DEFAULT)
+
+
+@contextmanager
+def inside(tenant: str) -> Iterator[None]:
+    """Work in a tenant that exists, in one transaction unless it is the default one.
+
+    Raises
+    ------
+    NonexistentTenant
+    """
+    if tenant == current_tenant():
+        yield
+        return
+    if not exists(tenant):
+        raise NonexistentTenant(
+            f"There is no tenant {tenant!r}; it comes to be with the first thing written to it."
+        )
+    outer = current_tenant()
+    with transaction.atomic():
+        _enter(tenant)
+        _here.tenant = tenant
+        try:
+            yield
+        finally:
+            _here.tenant = outer
+            if not connection.needs_rollback:
+                _enter(outer)
+
+
+def _enter(tenant: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'SET LOCAL search_path TO "{schema_of(tenant)}"'
+            if tenant
+            else "SET LOCAL search_path TO DEFAULT"
+        )
+
+
+def exists(tenant: str) -> bool:
+    if tenant in {DEFAULT, *_known}:
+        return True
+    if not NAME.match(tenant):
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", [schema_of(tenant)])
+        found = bool(cursor.fetchone()[0])
+    if found:
+        _known.add(tenant)
+    return found
+
+
+def all_tenants() -> list[str]:
+    """Every tenant, the default one first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM context_tenant ORDER BY name")
+        return [DEFAULT, *(name for (name,) in cursor.fetchall())]
+
+
+def ensure(tenant: str) -> None:
+    """Make the tenant if it is not there: the first thing written to it does.
+
+    Raises
+    ------
+    BadRequestData
+        The name is no tenant's name.
+    """
+    if exists(tenant):
+        return
+    if not NAME.match(tenant):
+        raise BadRequestData("NGSILD-Tenant: use up to 100 letters, digits, '_', '-' and '.'.")
+    schema = schema_of(tenant)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", [schema])
+        if not cursor.fetchone()[0]:
+            cursor.execute("INSERT INTO context_tenant (name) VALUES (%s) ON CONFLICT DO NOTHING", [tenant])
+            cursor.execute(f'CREATE SCHEMA "{schema}"')
+            cursor.execute("SELECT current_setting('search_path')")
+            before = cursor.fetchone()[0]
+            cursor.execute(f'SET LOCAL search_path TO "{schema}"')
+            for name in TABLES:
+                cursor.execute(statement("amb247.context", name))
+            cursor.execute("SELECT set_config('search_path', %s, true)", [before])
+    transaction.on_commit(lambda: _known.add(tenant))
+
+
+def schema_of(tenant: str) -> str:
+    """The schema's name: readable where the tenant's name allows it, never that of another tenant."""
+    if re.fullmatch(r"[a-z0-9_]{1,40}", tenant):
+        return f"tenant_{tenant}"
+    return "tenant-" + hashlib.sha256(tenant.encode()).hexdigest()[:24]
+
+
+def forget_known() -> None:
+    """After the database was swapped under the process (tests, restore)."""
+    _known.clear()

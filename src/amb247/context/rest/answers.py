@@ -1,0 +1,91 @@
+"""Entities in the form that was asked for: JSON, JSON-LD, GeoJSON, CSV, with linked entities where wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from starlette.responses import Response
+
+from amb247.context.documents.join import check_projection, join_flat, join_flat_geojson, join_inline
+from amb247.context.documents.represent import (
+    Form,
+    feature_collection,
+    represent,
+    represent_geojson,
+)
+from amb247.context.documents.table import as_csv
+from amb247.context.domain.queries.find import get_many
+from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound
+from amb247.context.rest.exchange import CSV, GEO, Exchange
+from amb247.context.stored import Stored
+
+MAX_JOIN = 10
+CSV_TYPE = "text/csv; charset=utf-8; header=present"
+
+
+async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Response:
+    """One entity.
+
+    Raises
+    ------
+    ResourceNotFound
+        There is none within reach, or it has none of the attributes asked for.
+    """
+    join, level = join_of(exchange, form)
+    found: Stored | None = await exchange.request.app.state.lookups.get(
+        exchange.tenant, entity_id, exchange.access.restriction
+    )
+    if found is None or (form.attrs and not set(form.attrs) & set(found.attributes)):
+        raise ResourceNotFound(
+            f"There is no entity {entity_id}" + (" with such attributes." if found else ".")
+        )
+    if join is not None:
+        shown = await exchange.read(joined, exchange, [found], form, join, level)
+        return exchange.answer(shown[0] if join == "inline" else shown)
+    if exchange.accept == GEO:
+        return exchange.answer(represent_geojson(found, exchange.context, form))
+    return exchange.answer(represent(found, exchange.context, form))
+
+
+async def entities_answer(exchange: Exchange, found: Sequence[Stored], form: Form) -> Response:
+    """A list of entities, a FeatureCollection, or a table."""
+    join, level = join_of(exchange, form)
+    context = exchange.context
+    if exchange.accept == CSV:
+        return exchange.table(as_csv(found, context, form), CSV_TYPE)
+    if join is not None:
+        return exchange.answer(await exchange.read(joined, exchange, found, form, join, level))
+    if exchange.accept == GEO:
+        return exchange.answer(feature_collection(represent_geojson(one, context, form) for one in found))
+    return exchange.answer([represent(one, context, form) for one in found])
+
+
+def join_of(exchange: Exchange, form: Form) -> tuple[str | None, int]:
+    """How, and how many links deep, the linked entities are wanted (4.5.23)."""
+    join = exchange.text("join")
+    if join not in {None, "inline", "flat", "@none"}:
+        raise BadRequestData(f"join: use inline, flat or @none, not {str(join)[:40]!r}.")
+    if join == "@none":
+        join = None
+    level = exchange.number("joinLevel", 1, lowest=1, highest=MAX_JOIN)
+    check_projection(form, join=join, level=level)
+    return join, level
+
+
+def joined(exchange: Exchange, found: Sequence[Stored], form: Form, join: str, level: int) -> Any:
+    """The entities with what they are linked to; runs where the database is."""
+    lookup = partial(_lookup, exchange)
+    contained_by = exchange.texts("containedBy")
+    if join == "inline":
+        return join_inline(
+            found, exchange.context, form, lookup=lookup, level=level, contained_by=contained_by
+        )
+    if exchange.accept == GEO:
+        return join_flat_geojson(found, exchange.context, form, lookup=lookup, level=level)
+    return join_flat(found, exchange.context, form, lookup=lookup, level=level, contained_by=contained_by)
+
+
+def _lookup(exchange: Exchange, ids: Sequence[str]) -> Mapping[str, Stored]:
+    return get_many(ids, exchange.access.restriction)

@@ -1,0 +1,241 @@
+"""/entities: creation, reading, change and removal of entities and their attributes.
+
+References
+----------
+ETSI GS CIM 009 v1.8.1, 6.4 to 6.7.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from amb247.context.documents.kinds import Delete
+from amb247.context.documents.parse import Parsed, as_kind, parse_attributes, parse_entity, parse_instance
+from amb247.context.documents.values import check_time
+from amb247.context.domain import operations
+from amb247.context.domain.operations import Updated
+from amb247.context.domain.queries.find import find
+from amb247.context.domain.writing import Writing
+from amb247.context.ngsi_errors import BadRequestData
+from amb247.context.rest.answers import entity_answer
+from amb247.context.rest.exchange import (
+    BASE,
+    CSV,
+    GEO,
+    JSON,
+    LD,
+    Exchange,
+    checked_uri,
+    open_exchange,
+)
+from amb247.context.rest.queries import query_of, run_query
+from amb247.context.stored import Instance
+
+READS = (JSON, LD, GEO)
+PURGE = 1_000  # entities removed in one transaction
+
+
+async def create(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True)
+    parsed = parse_entity(exchange.body, exchange.context)
+    await exchange.write(
+        (parsed.id,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
+    )
+    return exchange.answer(status=201, headers={"Location": location_of(parsed.id)})
+
+
+def location_of(entity_id: str) -> str:
+    return f"{BASE}/entities/{quote(entity_id, safe=':')}"
+
+
+async def query(request: Request) -> Response:
+    exchange = await open_exchange(request, accepts=(*READS, CSV))
+    return await run_query(exchange, query_of(exchange))
+
+
+async def retrieve(request: Request) -> Response:
+    exchange = await open_exchange(request, accepts=READS)
+    return await entity_answer(exchange, exchange.uri("entity_id"), exchange.form())
+
+
+async def replace(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True)
+    parsed = fragment(exchange)
+    await exchange.write(
+        (parsed.id,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
+    )
+    return exchange.answer(status=204)
+
+
+async def merge(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True, needs_context_in_body=False)
+    is_simple = exchange.form().kind == "simplified"
+    parsed = fragment(exchange, nulls=True, partial=True, form="simplified" if is_simple else "normalized")
+    observed = exchange.text("observedAt")
+    observed_at = None if observed is None else check_time("observedAt", observed)
+    fit = fitting(exchange) if is_simple else None
+
+    def work(writing: Writing) -> None:
+        operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at, fit=fit)
+
+    await exchange.write((parsed.id,), work)
+    return exchange.answer(status=204)
+
+
+async def delete(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True)
+    entity_id = exchange.uri("entity_id")
+    await exchange.write(
+        (entity_id,), lambda writing: operations.delete(writing, entity_id, exchange.access.guard)
+    )
+    return exchange.answer(status=204)
+
+
+async def purge(request: Request) -> Response:
+    """6.4.3.3: remove all entities that match, or some of their attributes."""
+    exchange = await open_exchange(request, write=True)
+    wanted = query_of(exchange)
+    drop, keep = exchange.names("drop"), exchange.names("keep")
+    if drop and keep:
+        raise BadRequestData("drop, keep: use one of them, not both.")
+    offset = 0
+    while True:
+        page = dataclasses.replace(wanted, limit=PURGE, offset=offset)
+        ids = [one.id for one in await exchange.read(find, page)]
+        if ids:
+            work = partial(
+                operations.purge, entity_ids=ids, guard=exchange.access.guard, drop=drop, keep=keep
+            )
+            await exchange.write(ids, work)
+        if len(ids) < PURGE:
+            return exchange.answer(status=204)
+        offset += PURGE if drop or keep else 0
+
+
+async def append_attributes(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True)
+    parsed = fragment(exchange)
+    overwrite = "noOverwrite" not in exchange.options
+    result = await exchange.write(
+        (parsed.id,),
+        lambda writing: operations.append(writing, parsed, exchange.access.guard, overwrite=overwrite),
+    )
+    return update_answer(exchange, result)
+
+
+async def update_attributes(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True, needs_context_in_body=False)
+    parsed = fragment(exchange, nulls=True)
+    result = await exchange.write(
+        (parsed.id,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
+    )
+    return update_answer(exchange, result)
+
+
+async def partial_update(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True, needs_context_in_body=False)
+    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    given = parse_instance(name, exchange.body, exchange.context, nulls=True, partial=True)
+    await exchange.write(
+        (entity_id,),
+        lambda writing: operations.partial_update(writing, entity_id, name, given, exchange.access.guard),
+    )
+    return exchange.answer(status=204)
+
+
+async def replace_attribute(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True, needs_context_in_body=False)
+    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    given = parse_instance(name, exchange.body, exchange.context)
+    if isinstance(given, Delete):
+        raise BadRequestData(f"{name}: null cannot replace an attribute; delete it instead.")
+
+    def work(writing: Writing) -> None:
+        operations.replace_attribute(writing, entity_id, name, given, exchange.access.guard)
+
+    await exchange.write((entity_id,), work)
+    return exchange.answer(status=204)
+
+
+async def delete_attribute(request: Request) -> Response:
+    exchange = await open_exchange(request, write=True)
+    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    dataset = exchange.text("datasetId")
+    if dataset is not None:
+        checked_uri("datasetId", dataset)
+    every = exchange.flag("deleteAll")
+
+    def work(writing: Writing) -> None:
+        operations.delete_attribute(
+            writing, entity_id, name, exchange.access.guard, dataset=dataset or "", every=every
+        )
+
+    await exchange.write((entity_id,), work)
+    return exchange.answer(status=204)
+
+
+def fitting(exchange: Exchange) -> operations.Fit:
+    """How a simplified value takes on the kind of what is stored (5.6.17)."""
+    lang = exchange.text("lang")
+
+    def fit(name: str, given: Instance, kind: str) -> Instance:
+        return as_kind(given, kind, exchange.context, lang=lang, name=exchange.context.compact(name))
+
+    return fit
+
+
+def fragment(
+    exchange: Exchange, *, nulls: bool = False, partial: bool = False, form: Any = "normalized"
+) -> Parsed:
+    """The body as a fragment of the entity that the path names.
+
+    Raises
+    ------
+    BadRequestData
+        The body names another entity.
+    """
+    entity_id = exchange.uri("entity_id")
+    parsed = parse_attributes(exchange.body, exchange.context, nulls=nulls, form=form, partial=partial)
+    if parsed.id and parsed.id != entity_id:
+        raise BadRequestData(f"id: {parsed.id} is not the entity of the address, {entity_id}; leave it out.")
+    parsed.id = entity_id
+    return parsed
+
+
+def update_answer(exchange: Exchange, result: Updated) -> Response:
+    """204 when everything was done, 207 with an UpdateResult otherwise (6.6.3)."""
+    if not result.not_updated:
+        return exchange.answer(status=204)
+    compact = exchange.context.compact
+    return exchange.plain(
+        {
+            "updated": [compact(name) for name in result.updated],
+            "notUpdated": [
+                {"attributeName": compact(name), "reason": reason} for name, reason in result.not_updated
+            ],
+        },
+        207,
+    )
+
+
+ROUTES = [
+    Route("/entities", create, methods=["POST"]),
+    Route("/entities", query, methods=["GET"]),
+    Route("/entities", purge, methods=["DELETE"]),
+    Route("/entities/{entity_id}", retrieve, methods=["GET"]),
+    Route("/entities/{entity_id}", replace, methods=["PUT"]),
+    Route("/entities/{entity_id}", merge, methods=["PATCH"]),
+    Route("/entities/{entity_id}", delete, methods=["DELETE"]),
+    Route("/entities/{entity_id}/attrs", append_attributes, methods=["POST"]),
+    Route("/entities/{entity_id}/attrs", update_attributes, methods=["PATCH"]),
+    Route("/entities/{entity_id}/attrs/{attribute}", partial_update, methods=["PATCH"]),
+    Route("/entities/{entity_id}/attrs/{attribute}", replace_attribute, methods=["PUT"]),
+    Route("/entities/{entity_id}/attrs/{attribute}", delete_attribute, methods=["DELETE"]),
+]

@@ -1,0 +1,179 @@
+"""What is asked of entities, by the address or by a posted Query document.
+
+References
+----------
+ETSI GS CIM 009 v1.8.1, 5.2.23 (Query), 5.7.2, 6.4.3.2, 6.23.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from amb247.context.domain.queries.find import count, find
+from amb247.context.ngsi_errors import BadRequestData
+from amb247.context.querying.query import Query
+from amb247.context.querying.syntax import (
+    parse_geo,
+    parse_ids,
+    parse_order_by,
+    parse_pattern,
+    parse_q,
+    parse_scope,
+    parse_selector,
+    parse_types,
+)
+from amb247.context.rest.answers import entities_answer
+from amb247.context.rest.exchange import CSV, GEO, JSON, LD, Exchange, open_exchange
+
+
+def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
+    """The Query of the address's parameters, within the caller's reach.
+
+    Raises
+    ------
+    BadRequestData
+        Nothing of type, attrs, q or a geo query was given (5.7.2.4), or one of them is wrong.
+    """
+    context = exchange.context
+    types, q, scope = exchange.text("type"), exchange.text("q"), exchange.text("scopeQ")
+    ids, pattern, order = exchange.text("id"), exchange.text("idPattern"), exchange.text("orderBy")
+    attrs = exchange.names("attrs")
+    geo = parse_geo(
+        exchange.text("georel"),
+        exchange.text("geometry"),
+        exchange.text("coordinates"),
+        exchange.text("geoproperty"),
+        context,
+    )
+    if needs_filter and not (types or attrs or q or geo or ids or pattern or scope or exchange.flag("local")):
+        raise BadRequestData(
+            "type: is missing; give at least one of type, attrs, q, a geo query, or local=true."
+        )
+    limit, offset, _ = exchange.page()
+    return Query(
+        ids=parse_ids(ids) if ids else (),
+        id_pattern=parse_pattern(pattern) if pattern else None,
+        types=parse_types(types, context) if types else None,
+        attrs=attrs,
+        q=parse_q(q, context, expand_values=exchange.texts("expandValues")) if q else None,
+        geo=geo,
+        scope=parse_scope(scope) if scope else None,
+        dataset_ids=exchange.texts("datasetId"),
+        order_by=parse_order_by(
+            order,
+            context,
+            order_from=exchange.text("orderFrom"),
+            order_geometry=exchange.text("orderGeometry"),
+        )
+        if order
+        else (),
+        limit=limit,
+        offset=offset,
+        restriction=exchange.access.restriction,
+    )
+
+
+async def run_query(exchange: Exchange, query: Query) -> Response:
+    """Find the page, count if asked, and show it."""
+    limit, offset, wants_count = exchange.page()
+    form = exchange.form()
+    # One more than the page says whether there is a next one.
+    found = await exchange.read(find, dataclasses.replace(query, limit=limit + 1)) if limit else []
+    total = await exchange.read(count, query) if wants_count else None
+    has_more = len(found) > limit
+    exchange.page_headers(min(len(found), limit), limit, offset, total, has_more=has_more)
+    return await entities_answer(exchange, found[:limit], form)
+
+
+MOVED = {
+    "attrs": "attrs",
+    "q": "q",
+    "scopeQ": "scopeQ",
+    "csf": "csf",
+    "lang": "lang",
+    "pick": "pick",
+    "omit": "omit",
+    "datasetId": "datasetId",
+    "expandValues": "expandValues",
+    "join": "join",
+    "joinLevel": "joinLevel",
+    "containedBy": "containedBy",
+    "jsonKeys": "jsonKeys",
+    "format": "format",
+}
+
+
+async def post_query(request: Request) -> Response:
+    """6.23: the same query as a document."""
+    exchange = await open_exchange(request, accepts=(JSON, LD, GEO, CSV), needs_context_in_body=False)
+    return await run_query(exchange, query_of_document(exchange))
+
+
+def query_of_document(exchange: Exchange) -> Query:
+    """The Query of a posted document (5.2.23); its members become what the address's parameters would be.
+
+    Raises
+    ------
+    BadRequestData
+        The field, what is wrong, and the remedy.
+    """
+    document = exchange.body
+    if not isinstance(document, dict) or document.get("type") != "Query":
+        raise BadRequestData('type: send a document of type "Query".')
+    parameters = dict(exchange.parameters)
+    for name, parameter in MOVED.items():
+        if name in document:
+            parameters[parameter] = _as_text(name, document[name])
+    if "geoQ" in document:
+        parameters |= _geo(document["geoQ"])
+    if "orderBy" in document or isinstance(document.get("ordering"), dict):
+        ordering = document.get("orderBy") or document["ordering"].get("orderBy")
+        parameters["orderBy"] = _as_text("orderBy", ordering)
+    exchange.parameters = parameters
+    selectors = document.get("entities", [])
+    if isinstance(selectors, dict):
+        selectors = [selectors]
+    if not isinstance(selectors, list) or not all(isinstance(one, dict) for one in selectors):
+        raise BadRequestData('entities: send a list of selectors such as {"type": "Vehicle"}.')
+    if len(selectors) > 100:
+        raise BadRequestData("entities: send at most 100 selectors.")
+    base = query_of(exchange, needs_filter=not selectors)
+    if not selectors:
+        return base
+    return dataclasses.replace(
+        base, selectors=tuple(parse_selector(one, exchange.context) for one in selectors)
+    )
+
+
+def _as_text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    raise BadRequestData(f"{name}: send text or a list of texts.")
+
+
+def _geo(given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise BadRequestData("geoQ: send an object with geometry, coordinates and georel.")
+    out = {}
+    for name in ("geometry", "georel", "geoproperty"):
+        if name in given:
+            out[name] = _as_text(f"geoQ.{name}", given[name])
+    if "coordinates" in given:
+        value = given["coordinates"]
+        out["coordinates"] = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return out
+
+
+ROUTES = [Route("/entityOperations/query", post_query, methods=["POST"])]
