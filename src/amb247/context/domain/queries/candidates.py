@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from amb247.context.domain.places import cells_condition
@@ -231,8 +230,8 @@ def _documents(
         cursor.execute(
             sql.valid_instances(temporal),
             {
-                "ids": orjson.dumps(list(ids)).decode(),
-                "attributes": orjson.dumps(list(names)).decode(),
+                "ids": list(ids),
+                "attributes": list(names),
                 "start": temporal.start,
                 "end": temporal.end,
             },
