@@ -411,7 +411,9 @@ def test_a_temporal_entity_lies_where_its_newest_location_says():
 
 
 @given(
-    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)).map(lambda d: d.replace(tzinfo=UTC))
+    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)).map(
+        lambda d: d.replace(tzinfo=UTC)
+    )
 )
 def test_times_are_written_as_everywhere_else(moment):
     from amb247.context.documents.temporal import brief

@@ -24,7 +24,7 @@ from django.db import connection
 from amb247.context.documents.temporal import Aggregated, Bucket, Series
 from amb247.context.domain.queries import aggregation_sql as sql
 from amb247.context.domain.queries.evolution import Head
-from amb247.context.domain.queries.evolution_sql import moment_of
+from amb247.context.domain.queries.evolution_sql import has_hours, moment_of
 from amb247.context.ngsi_errors import InvalidRequest, TooManyResults
 from amb247.context.querying.temporal import Method, Period, TemporalQuery, step
 
@@ -314,7 +314,7 @@ def _rows(
 def _uneven_hours(temporal: TemporalQuery, periods: Periods) -> list[datetime] | None:
     """Hours of the interval that no period holds whole; None when hourly figures are of no use."""
     start, end, length = temporal.start, temporal.end, temporal.period.microseconds
-    if temporal.timeproperty != "observedAt" or "distinctCount" in temporal.methods:
+    if not has_hours(temporal):
         return None
     if start is not None and end is not None and _hour_down(end) - _hour_up(start) < HOUR:
         return None

@@ -52,11 +52,26 @@ def _interval(time: str, temporal: TemporalQuery) -> str:
     return text if temporal.end is None else f"{text} AND {time} < %(end)s"
 
 
+def has_hours(temporal: TemporalQuery) -> bool:
+    """Whether hourly figures can answer: they outlast the instances that they were made of."""
+    return (
+        bool(temporal.methods)
+        and temporal.timeproperty == "observedAt"
+        and "distinctCount" not in temporal.methods
+    )
+
+
+def hours_within(temporal: TemporalQuery) -> str:
+    """Whether an hourly figure (alias k) may be of the interval."""
+    return f"true{_interval('k.hour', temporal)}"
+
+
 def series(temporal: TemporalQuery, attributes: Sequence[str] | None) -> str:
     """The table expression `series (id, attribute)`: what is to be read, for WITH RECURSIVE.
 
     Ids and attributes are arrays because PostgreSQL knows how many those hold: expecting many series, it would read the
-    whole city's history at once. Without a list of attributes it jumps through the primary key from one attribute of an entity to the next.
+    whole city's history at once. Without a list of attributes it jumps through the primary key from one attribute of an
+    entity to the next.
     """
     if attributes is not None:
         return (
@@ -64,15 +79,28 @@ def series(temporal: TemporalQuery, attributes: Sequence[str] | None) -> str:
             " CROSS JOIN unnest(%(attributes)s::text[]) a (attribute))"
         )
     at = _interval("h.at", temporal) if time_of(temporal) == "h.at" else ""
-    first = (
-        "(SELECT h.attribute FROM context_history h WHERE h.entity_id = {}{} ORDER BY h.attribute LIMIT 1)"
-    )
     return (
-        f"series AS (SELECT i.id, {first.format('i.id', at)} AS attribute"
+        f"series AS (SELECT i.id, {_next_attribute('i.id', at, '', temporal)} AS attribute"
         " FROM unnest(%(ids)s::text[]) i (id)"
-        f" UNION ALL SELECT s.id, {first.format('s.id', f' AND h.attribute > s.attribute{at}')}"
+        f" UNION ALL SELECT s.id, {_next_attribute('s.id', at, ' > s.attribute', temporal)}"
         " FROM series s WHERE s.attribute IS NOT NULL)"
     )
+
+
+def _next_attribute(owner: str, at: str, beyond: str, temporal: TemporalQuery) -> str:
+    later = f" AND h.attribute{beyond}" if beyond else ""
+    taken = (
+        f"(SELECT h.attribute FROM context_history h WHERE h.entity_id = {owner}{later}{at}"
+        " ORDER BY h.attribute LIMIT 1)"
+    )
+    if not has_hours(temporal):
+        return taken
+    later = f" AND k.attribute{beyond}" if beyond else ""
+    rolled = (
+        f"(SELECT k.attribute FROM context_hour k WHERE k.entity_id = {owner}{later} AND {hours_within(temporal)}"
+        " ORDER BY k.attribute LIMIT 1)"
+    )
+    return f"least({taken}, {rolled})"  # nulls do not count
 
 
 def state_times(temporal: TemporalQuery) -> bool:
