@@ -18,7 +18,8 @@ TYPED = {"type": "Vehicle", **NOON}
 
 def speed(*pairs, **more) -> list[dict]:
     return [
-        {"type": "Property", "value": value, "observedAt": f"2026-08-01T{time}Z", **more} for value, time in pairs
+        {"type": "Property", "value": value, "observedAt": f"2026-08-01T{time}Z", **more}
+        for value, time in pairs
     ]
 
 
@@ -39,7 +40,13 @@ def car(broker):
             "scope": "/Madrid/Centro",
             "speed": speed((120, "12:03:00"), (80, "12:05:00"), (100, "12:07:00"), unitCode="KMH"),
             "brandName": [{"type": "Property", "value": "Volvo", "observedAt": "2026-08-01T12:00:00Z"}],
-            "owner": [{"type": "Relationship", "object": "urn:ngsi-ld:Person:1", "observedAt": "2026-08-01T12:30:00Z"}],
+            "owner": [
+                {
+                    "type": "Relationship",
+                    "object": "urn:ngsi-ld:Person:1",
+                    "observedAt": "2026-08-01T12:30:00Z",
+                }
+            ],
         },
     )
     assert made.status_code == 201
@@ -73,7 +80,10 @@ def test_create_from_the_simplified_representation(broker):
         json={
             "id": CAR,
             "type": "Vehicle",
-            "speed": {"type": "Property", "values": [[1, "2026-08-01T12:00:00Z"], [2, "2026-08-01T12:01:00Z"]]},
+            "speed": {
+                "type": "Property",
+                "values": [[1, "2026-08-01T12:00:00Z"], [2, "2026-08-01T12:01:00Z"]],
+            },
             "says": {
                 "type": "LanguageProperty",
                 "languageMaps": [[{"languageMap": {"en": "yes"}}, "2026-08-01T12:00:00Z"]],
@@ -94,7 +104,10 @@ def test_create_from_the_simplified_representation(broker):
         ({"id": CAR, "type": "Vehicle", "speed": [7]}, "speed"),
         ({"id": CAR, "type": "Vehicle", "speed": [{"type": "Property"}]}, "speed"),
         ({"id": CAR, "type": "Vehicle", "speed": {"type": "Property", "values": [7]}}, "speed"),
-        ({"id": CAR, "type": "Vehicle", "speed": {"type": "Property", "value": 1, "observedAt": "now"}}, "speed"),
+        (
+            {"id": CAR, "type": "Vehicle", "speed": {"type": "Property", "value": 1, "observedAt": "now"}},
+            "speed",
+        ),
         (
             {
                 "id": CAR,
@@ -122,7 +135,12 @@ def test_what_is_wrong_is_refused_and_leaves_nothing(broker, body, field):
 def test_writing_the_past_leaves_the_state(broker):
     state = {"id": CAR, "type": "Vehicle", "speed": speed((50, "12:00:00"))[0]}
     assert broker.post("/entities", json=state).status_code == 201
-    added = {"id": CAR, "type": ["Vehicle", "Car"], "speed": speed((70, "12:30:00")), "fuel": speed((1, "12:00:00"))}
+    added = {
+        "id": CAR,
+        "type": ["Vehicle", "Car"],
+        "speed": speed((70, "12:30:00")),
+        "fuel": speed((1, "12:00:00")),
+    }
     assert broker.post("/temporal/entities", json=added).status_code == 204
     now = broker.get(f"/entities/{CAR}").json()
     assert (now["type"], now["speed"]["value"], "fuel" in now) == ("Vehicle", 50, False)
@@ -130,12 +148,16 @@ def test_writing_the_past_leaves_the_state(broker):
 
 
 def test_add_attributes(broker, car):
-    added = broker.post(f"{PATH}/attrs", json={"fuel": speed((30, "12:00:00")), "speed": speed((60, "12:09:00"))})
+    added = broker.post(
+        f"{PATH}/attrs", json={"fuel": speed((30, "12:00:00")), "speed": speed((60, "12:09:00"))}
+    )
     assert added.status_code == 204
     assert [one["value"] for one in instances(broker, "fuel")] == [30]
     assert len(instances(broker)) == 4
     assert broker.post(f"{PATH}/attrs", json={"fuel": [3]}).status_code == 400
-    assert broker.post("/temporal/entities/car/attrs", json={"fuel": speed((1, "12:00:00"))}).status_code == 400
+    assert (
+        broker.post("/temporal/entities/car/attrs", json={"fuel": speed((1, "12:00:00"))}).status_code == 400
+    )
     missing = broker.post(f"/temporal/entities/{VAN}/attrs", json={"fuel": speed((1, "12:00:00"))})
     problem(missing, 404, "ResourceNotFound")
 
@@ -148,7 +170,9 @@ def test_delete_an_attribute(broker, car):
     problem(broker.delete(f"{PATH}/attrs/speed"), 404, "ResourceNotFound")
     assert broker.delete(f"{PATH}/attrs/speed", params={"datasetId": dataset}).status_code == 204
     assert instances(broker) == []
-    broker.post(f"{PATH}/attrs", json={"speed": [*speed((1, "12:00:00")), *speed((2, "12:00:00"), datasetId=dataset)]})
+    broker.post(
+        f"{PATH}/attrs", json={"speed": [*speed((1, "12:00:00")), *speed((2, "12:00:00"), datasetId=dataset)]}
+    )
     assert broker.delete(f"{PATH}/attrs/speed", params={"deleteAll": "true"}).status_code == 204
     assert instances(broker) == []
     problem(broker.delete(f"{PATH}/attrs/unknown"), 404, "ResourceNotFound")
@@ -171,7 +195,11 @@ def test_modify_an_instance(broker, car):
         assert broker.patch(f"{PATH}/attrs/speed/{one}", json=body).status_code == 400
     good = {"speed": speed((1, "12:00:00"))}
     assert broker.patch(f"{PATH}/attrs/speed/seven", json=good).status_code == 400
-    for path in (f"{PATH}/attrs/speed/urn:ngsi-ld:Instance:1", f"{PATH}/attrs/speed/urn:x:y", f"{PATH}/attrs/fuel/{one}"):
+    for path in (
+        f"{PATH}/attrs/speed/urn:ngsi-ld:Instance:1",
+        f"{PATH}/attrs/speed/urn:x:y",
+        f"{PATH}/attrs/fuel/{one}",
+    ):
         body = {path.split("/")[-2]: good["speed"]}
         problem(broker.patch(path, json=body), 404, "ResourceNotFound")
     problem(broker.patch(f"/temporal/entities/{VAN}/attrs/speed/{one}", json=good), 404, "ResourceNotFound")
@@ -216,7 +244,12 @@ def test_normalized(broker, car):
         "id": CAR,
         "type": "Vehicle",
         "speed": [
-            {"type": "Property", "value": value, "unitCode": "KMH", "observedAt": f"2026-08-01T12:0{minute}:00Z"}
+            {
+                "type": "Property",
+                "value": value,
+                "unitCode": "KMH",
+                "observedAt": f"2026-08-01T12:0{minute}:00Z",
+            }
             for value, minute in ((120, 3), (80, 5), (100, 7))
         ],
         "brandName": [{"type": "Property", "value": "Volvo", "observedAt": "2026-08-01T12:00:00Z"}],
@@ -231,7 +264,11 @@ def test_temporal_values_of_every_kind(broker):
     kinds = {
         "a": ({"type": "Property", "value": {"x": 1}}, "values", {"x": 1}),
         "b": ({"type": "Relationship", "object": "urn:a:b"}, "objects", "urn:a:b"),
-        "c": ({"type": "LanguageProperty", "languageMap": {"en": "yes"}}, "languageMaps", {"languageMap": {"en": "yes"}}),
+        "c": (
+            {"type": "LanguageProperty", "languageMap": {"en": "yes"}},
+            "languageMaps",
+            {"languageMap": {"en": "yes"}},
+        ),
         "d": ({"type": "VocabProperty", "vocab": "Male"}, "vocabs", {"vocab": "Male"}),
         "e": ({"type": "JsonProperty", "json": {"id": 1}}, "jsons", {"json": {"id": 1}}),
         "f": ({"type": "ListProperty", "valueList": [1, 2]}, "valueLists", [1, 2]),
@@ -252,21 +289,32 @@ def test_temporal_values_of_every_kind(broker):
     in_words = broker.get(PATH, params={**NOON, "format": "temporalValues", "lang": "en"}).json()
     assert in_words["c"] == {"type": "Property", "values": [["yes", when]]}
     normal = broker.get(PATH, params={**NOON, "lang": "en"}).json()
-    assert {k: normal["c"][0][k] for k in ("type", "value", "lang")} == {"type": "Property", "value": "yes", "lang": "en"}
+    assert {k: normal["c"][0][k] for k in ("type", "value", "lang")} == {
+        "type": "Property",
+        "value": "yes",
+        "lang": "en",
+    }
 
 
 def test_datasets_are_told_apart(broker, car):
     dataset = "urn:ngsi-ld:Dataset:gps"
     broker.post(f"{PATH}/attrs", json={"speed": speed((55, "12:03:00"), datasetId=dataset)})
     found = broker.get(PATH, params={**NOON, "format": "temporalValues", "attrs": "speed"}).json()["speed"]
-    assert sorted((one.get("datasetId"), len(one["values"])) for one in found if "datasetId" in one) == [(dataset, 1)]
+    assert sorted((one.get("datasetId"), len(one["values"])) for one in found if "datasetId" in one) == [
+        (dataset, 1)
+    ]
     assert [len(one["values"]) for one in found if "datasetId" not in one] == [3]
     chosen = broker.get(PATH, params={**NOON, "datasetId": dataset}).json()
     assert [one["value"] for one in chosen["speed"]] == [55]
     assert "brandName" not in chosen
     assert [one["value"] for one in instances(broker, **NOON, datasetId="@none")] == [120, 80, 100]
-    sums = broker.get(PATH, params={**NOON, "format": "aggregatedValues", "aggrMethods": "sum", "attrs": "speed"})
-    assert {one.get("datasetId"): one["sum"][0][0] for one in sums.json()["speed"]} == {None: 300, dataset: 55}
+    sums = broker.get(
+        PATH, params={**NOON, "format": "aggregatedValues", "aggrMethods": "sum", "attrs": "speed"}
+    )
+    assert {one.get("datasetId"): one["sum"][0][0] for one in sums.json()["speed"]} == {
+        None: 300,
+        dataset: 55,
+    }
 
 
 def test_system_attributes(broker, car):
@@ -281,7 +329,11 @@ def test_system_attributes(broker, car):
 def test_by_other_times(broker, car):
     now = datetime.now(UTC)
     for name in ("createdAt", "modifiedAt"):
-        recent = {"timerel": "after", "timeAt": (now - timedelta(minutes=5)).isoformat(), "timeproperty": name}
+        recent = {
+            "timerel": "after",
+            "timeAt": (now - timedelta(minutes=5)).isoformat(),
+            "timeproperty": name,
+        }
         found = instances(broker, **recent)
         assert [one["value"] for one in found] == [120, 80, 100]
         assert all(name in one for one in found)
@@ -295,7 +347,10 @@ def test_by_other_times(broker, car):
             "format": "temporalValues",
         },
     ).json()
-    assert all(time.startswith(str(now.year)) and not time.startswith("2026-08-01T12") for _, time in simple["speed"]["values"])
+    assert all(
+        time.startswith(str(now.year)) and not time.startswith("2026-08-01T12")
+        for _, time in simple["speed"]["values"]
+    )
 
 
 def test_deletions_are_remembered(broker):
@@ -309,7 +364,9 @@ def test_deletions_are_remembered(broker):
     assert [one["value"] for one in instances(broker, **NOON)] == [50]
     broker.delete(f"/entities/{CAR}")
     assert broker.get(PATH, params={"options": "sysAttrs"}).json()["deletedAt"] > hour[:19]
-    assert [one["id"] for one in broker.get("/temporal/entities", params={"type": "Vehicle", **asked}).json()] == [CAR]
+    assert [
+        one["id"] for one in broker.get("/temporal/entities", params={"type": "Vehicle", **asked}).json()
+    ] == [CAR]
 
 
 def test_projection(broker, car):
@@ -339,7 +396,10 @@ def test_json_ld_has_its_context(broker, car):
         ({"lastN": "none"}, "lastN"),
         ({"format": "aggregatedValues"}, "aggrMethods"),
         ({"format": "aggregatedValues", "aggrMethods": "median"}, "aggrMethods"),
-        ({"format": "aggregatedValues", "aggrMethods": "sum", "aggrPeriodDuration": "daily"}, "aggrPeriodDuration"),
+        (
+            {"format": "aggregatedValues", "aggrMethods": "sum", "aggrPeriodDuration": "daily"},
+            "aggrPeriodDuration",
+        ),
         ({"options": "temporalValues,aggregatedValues"}, "options"),
         ({"format": "xml"}, "format"),
     ],
@@ -384,7 +444,11 @@ def test_aggregated_values(broker, car):
 
 
 def test_the_whole_range_is_one_period(broker, car):
-    asked = {"format": "aggregatedValues", "aggrMethods": "totalCount,distinctCount,sum,stddev,sumsq,min", "attrs": "speed"}
+    asked = {
+        "format": "aggregatedValues",
+        "aggrMethods": "totalCount,distinctCount,sum,stddev,sumsq,min",
+        "attrs": "speed",
+    }
     between = broker.get(PATH, params={**NOON, **asked, "aggrPeriodDuration": "PT0S"}).json()["speed"]
     span = ["2026-08-01T12:00:00Z", "2026-08-01T13:00:00Z"]
     assert between == {
@@ -396,7 +460,9 @@ def test_the_whole_range_is_one_period(broker, car):
         "sumsq": [[30_800, *span]],
         "min": [[80, *span]],
     }
-    after = broker.get(PATH, params={"timerel": "after", "timeAt": "2026-08-01T12:00:00Z", **asked}).json()["speed"]
+    after = broker.get(PATH, params={"timerel": "after", "timeAt": "2026-08-01T12:00:00Z", **asked}).json()[
+        "speed"
+    ]
     assert after["sum"] == [[300, "2026-08-01T12:00:00Z", "2026-08-01T12:07:00Z"]]
     without = broker.get(PATH, params=asked).json()["speed"]
     assert without["sum"] == [[300, "2026-08-01T12:03:00Z", "2026-08-01T12:07:00Z"]]
@@ -416,7 +482,8 @@ def test_methods_that_do_not_fit(broker, car):
 def two(broker, car):
     broker.post("/temporal/entities", json={"id": VAN, "type": "Vehicle", "speed": speed((40, "12:12:00"))})
     broker.post(
-        "/temporal/entities", json={"id": "urn:ngsi-ld:Bike:1", "type": "Bike", "speed": speed((10, "12:20:00"))}
+        "/temporal/entities",
+        json={"id": "urn:ngsi-ld:Bike:1", "type": "Bike", "speed": speed((10, "12:20:00"))},
     )
 
 
@@ -472,7 +539,9 @@ def test_pages_of_entities(broker):
 
 @pytest.mark.usefixtures("two")
 def test_forms_of_many(broker):
-    simple = broker.get("/temporal/entities", params={**TYPED, "format": "temporalValues", "attrs": "speed"}).json()
+    simple = broker.get(
+        "/temporal/entities", params={**TYPED, "format": "temporalValues", "attrs": "speed"}
+    ).json()
     assert simple[0] == {
         "id": VAN, "type": "Vehicle", "speed": {"type": "Property", "values": [[40, "2026-08-01T12:12:00Z"]]}
     }  # fmt: skip
@@ -514,7 +583,9 @@ def test_queries_as_documents(broker):
     assert answer.status_code == 200, answer.text
     assert [(one["id"], [i["value"] for i in one["speed"]]) for one in answer.json()] == [(CAR, [100, 80])]
     summed = {**document, "temporalQ": {**NOON, "aggrMethods": ["sum"], "aggrPeriodDuration": "PT1H"}}
-    answer = broker.post("/temporal/entityOperations/query", json=summed, params={"options": "aggregatedValues"})
+    answer = broker.post(
+        "/temporal/entityOperations/query", json=summed, params={"options": "aggregatedValues"}
+    )
     assert answer.json()[0]["speed"]["sum"] == [[300, "2026-08-01T12:00:00Z", "2026-08-01T13:00:00Z"]]
     counted = broker.post(
         "/temporal/entityOperations/query",
@@ -554,7 +625,9 @@ def long(broker, monkeypatch):
             for n in range(count)
         ]
 
-    broker.post("/temporal/entities", json={"id": CAR, "type": "Vehicle", "a": series(60, 20), "b": series(90, 9)})
+    broker.post(
+        "/temporal/entities", json={"id": CAR, "type": "Vehicle", "a": series(60, 20), "b": series(90, 9)}
+    )
 
 
 def follow(broker, path: str, parameters: dict, relation: str) -> tuple[list, list]:
@@ -615,7 +688,9 @@ def lines(answer) -> list[list[str]]:
 
 @pytest.mark.usefixtures("two")
 def test_aggregates_as_csv(broker):
-    broker.post("/entities", json={"id": VAN, "type": "Vehicle", "speed": speed((40, "12:12:00"), unitCode="KMH")[0]})
+    broker.post(
+        "/entities", json={"id": VAN, "type": "Vehicle", "speed": speed((40, "12:12:00"), unitCode="KMH")[0]}
+    )
     answer = broker.get("/temporal/entities", params=HOURLY, headers={"Accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     hour = ["2026-08-01T12:00:00Z", "2026-08-01T13:00:00Z"]
@@ -637,9 +712,15 @@ def test_instances_as_csv(broker):
     assert len(rows) == 6
     page = broker.get("/temporal/entities", params={**TYPED, "limit": 1}, headers={"Accept": "text/csv"})
     assert {row[0] for row in lines(page)[1:]} == {VAN}
-    nothing = broker.get("/temporal/entities", params={**TYPED, "q": "speed>999"}, headers={"Accept": "text/csv"})
+    nothing = broker.get(
+        "/temporal/entities", params={**TYPED, "q": "speed>999"}, headers={"Accept": "text/csv"}
+    )
     assert len(lines(nothing)) == 1
-    problem(broker.get("/temporal/entities", params={"type": "V"}, headers={"Accept": "text/csv"}), 400, "BadRequestData")
+    problem(
+        broker.get("/temporal/entities", params={"type": "V"}, headers={"Accept": "text/csv"}),
+        400,
+        "BadRequestData",
+    )
 
 
 @pytest.mark.usefixtures("two")
