@@ -86,7 +86,16 @@ DEFAULT_OPERATIONS: Final = ("federationOps",)
 
 # Made by the broker: a client may send back what it read, but does not decide them.
 READ_ONLY: Final = frozenset(
-    {"status", "timesSent", "timesFailed", "lastSuccess", "lastFailure", "createdAt", "modifiedAt", "deletedAt"}
+    {
+        "status",
+        "timesSent",
+        "timesFailed",
+        "lastSuccess",
+        "lastFailure",
+        "createdAt",
+        "modifiedAt",
+        "deletedAt",
+    }
 )
 # Headers of a request that are ours to say, or that would give away who asks us.
 OUR_HEADERS: Final = frozenset(

@@ -91,9 +91,7 @@ def create(raw: Json, context: Context, *, owner: str = "") -> Change:
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        cursor.execute(
-            f"SELECT {VALID} FROM context_registration r WHERE r.id = %s", [document["id"]]
-        )
+        cursor.execute(f"SELECT {VALID} FROM context_registration r WHERE r.id = %s", [document["id"]])
         found = cursor.fetchone()
         if found is not None and found[0]:
             raise AlreadyExists(f"id: there is a registration {document['id']} already.")
