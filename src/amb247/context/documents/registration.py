@@ -397,7 +397,7 @@ def _interval(where: str, value: Json, _names: Names) -> Document:
     given = _object(where, value)
     if "startAt" not in given:
         raise BadRequestData(f"{where}.startAt: is missing.")
-    kept = {}
+    kept: Document = {}
     for key in ("startAt", "endAt"):
         if key in given:
             kept[key] = _time(f"{where}.{key}", given[key], _names)

@@ -366,7 +366,7 @@ class Sought:
             return False
         if self.scope is not None and not self.scope.fits(one.scopes):
             return False
-        if self.geo is not None and not _lies(one.document.get(self.geo.property), self.geo):
+        if self.geo is not None and not _lies(one.document.get(self.geo.geoproperty), self.geo):
             return False
         return self.wanted.of(one) is not None
 
@@ -374,7 +374,7 @@ class Sought:
 def _lies(geometry: Any, geo: GeoQuery) -> bool:
     if geometry is None:
         return False
-    attributes = {geo.property: {"type": "GeoProperty", "value": geometry}}
+    attributes: dict[str, Any] = {geo.geoproperty: {"type": "GeoProperty", "value": geometry}}
     return matcher(Query(geo=geo))(Stored("", [], [], attributes, LONG_AGO, LONG_AGO))
 
 

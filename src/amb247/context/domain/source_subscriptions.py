@@ -7,6 +7,7 @@ ETSI GS CIM 009 v1.8.1, 5.11 (context source registration subscription), 5.3.2 (
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from amb247.context.ngsi_errors import AlreadyExists, BadRequestData, NgsiError,
 from amb247.context.querying.matching import member_matcher
 from amb247.context.querying.syntax import parse_csf, parse_geo, parse_scope, parse_selector
 
+log = logging.getLogger(__name__)
 Json = Any
 Document = dict[str, Any]
 
@@ -222,7 +224,11 @@ def tellings(changes: Iterable[Change]) -> list[Telling]:
         before = None if change.before is None else compile_registration(change.before)
         after = None if change.after is None else compile_registration(change.after)
         for one in subscriptions:
-            sought = _sought(one)
+            try:
+                sought = _sought(one)
+            except NgsiError as problem:  # the context of its filter is gone
+                log.warning("a subscription to sources cannot be matched: %s: %s", one.id, problem.detail)
+                continue
             fitted = before is not None and sought.fits(before)
             fits = after is not None and sought.fits(after)
             if not fitted and not fits:
