@@ -296,9 +296,7 @@ def test_connections_that_are_lost_again_and_again_lose_nothing(engine, receiver
         time.sleep(0.05)
     stopping.set()
     disturber.join()
-    got = receiver.wait_until(
-        lambda found: len({one.document["id"] for one in found}) == 400, timeout_s=30
-    )
+    got = receiver.wait_until(lambda found: len({one.document["id"] for one in found}) == 400, timeout_s=30)
     for number in range(10):
         mine = powers(one for one in got if one.entities[0]["id"] == f"urn:ngsi-ld:Lamp:{number}")
         assert list(dict.fromkeys(mine)) == list(range(40))
