@@ -1,8 +1,9 @@
-"""Python's cyclic garbage collector, tuned for processes that handle large batches of plain data."""
+"""Python's interpreter, tuned for processes that handle large batches of plain data beside a server's event loop."""
 
 from __future__ import annotations
 
 import gc
+import sys
 
 YOUNG_OBJECTS = 50_000
 
@@ -17,3 +18,15 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+
+
+SWITCH_S = 0.001
+
+
+def share_interpreter() -> None:
+    """Let waiting threads have the interpreter sooner than after Python's 5 ms. Call once.
+
+    The event loop lets go of it at each read and write of a socket; behind a thread that merges a batch it would wait 5 ms
+    each time to go on.
+    """
+    sys.setswitchinterval(SWITCH_S)

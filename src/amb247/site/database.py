@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import django
 
-from amb247.kernel.collector import calm_collector
+from amb247.kernel.collector import calm_collector, share_interpreter
 from amb247.kernel.engine import Engine, open_engine
 from amb247.site.paths import data_directory
 
@@ -22,6 +22,7 @@ def database() -> Iterator[Engine]:
     try:
         django.setup()
         calm_collector()
+        share_interpreter()
         yield engine
     finally:
         if not given:

@@ -109,8 +109,11 @@ def _serve(host: str, port: int, when_ready: Callable[[], None]) -> int:
             await asyncio.to_thread(when_ready)  # it asks the database
         await serving
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run())
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(run())
     return OK if server.started else BROKEN
 
 

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from django.db import connection
 
-from amb247.context.domain import tenants, writing
+from amb247.context.domain import contexts, tenants, writing
 from amb247.context.rest.app import ngsi_app
 
 CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
@@ -79,6 +79,6 @@ def broker(ngsi_server, open_database, monkeypatch):
     monkeypatch.setenv("AMB_NGSI_OPEN", "1")
     with httpx.Client(base_url=f"http://127.0.0.1:{ngsi_server.port}/ngsi-ld/v1", timeout=20) as client:
         yield client
-    ngsi_server.app.state.contexts.clear()
+    contexts.forget()
     writing.forget_caches()
     tenants.forget_known()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from amb247.context.documents.kinds import DELETE, NGSI_NULL, VALUE_KEYS, Delete
+from amb247.context.documents.kinds import DELETE, NGSI_NULL, VALUE_KEY, VALUE_KEYS, Delete
 from amb247.context.documents.parse import Parsed
 from amb247.context.domain.writing import (
     EPOCH,
@@ -36,6 +36,9 @@ from amb247.context.stored import Instance
 
 # Says whether the caller may see (and change) an entity of these types at this place; raises when not.
 Guard = Callable[[Sequence[str], Mapping[str, Attribute]], bool]
+
+# Gives a simplified value the kind of what is stored: (name, given, kind) -> instance.
+Fit = Callable[[str, Instance, str], Instance]
 
 
 @dataclass(slots=True)
@@ -140,6 +143,7 @@ def merge(
     guard: Guard,
     *,
     observed_at: str | None = None,
+    fit: Fit | None = None,
 ) -> None:
     """5.6.17: merge a patch (RFC 7396 with `urn:ngsi-ld:null`) into the entity.
 
@@ -159,7 +163,10 @@ def merge(
             if is_null(one):
                 remove_instances(writing, pending, name, dataset=dataset)
                 continue
-            merged = _without_nulls(one) if before is None else merge_instance(name, before, one)
+            if before is None:
+                merged = _complete(name, _without_nulls(one))
+            else:
+                merged = merge_instance(name, before, one if fit is None else fit(name, one, before["type"]))
             if observed_at is not None and "observedAt" not in one and "observedAt" in (before or ()):
                 merged["observedAt"] = observed_at
             merge_attribute(writing, pending, name, merged, newest_wins=False)
@@ -169,6 +176,13 @@ def merge(
     _set_end(pending, parsed)
     _permit(pending, guard)
     _end(writing, pending)
+
+
+def _complete(name: str, instance: Instance) -> Instance:
+    """A new attribute needs a value: a patch that only changes its unit or time has nothing to change."""
+    if "type" not in instance or VALUE_KEY[instance["type"]] not in instance:
+        raise BadRequestData(f"{name}: the entity has no such attribute; send its value too.")
+    return instance
 
 
 def is_null(instance: Instance) -> bool:

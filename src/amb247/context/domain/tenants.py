@@ -25,7 +25,7 @@ DEFAULT = ""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 LOCK = 247_002  # advisory: one maker of tenants at a time
 # What makes a tenant's schema, in this order; every file can run in an empty schema.
-TABLES = ("0001_schema", "0003_ngsi")
+TABLES = ("0001_schema", "0003_ngsi", "0007_indexes", "0008_hourly")
 
 _here = threading.local()
 _known: set[str] = set()
@@ -59,13 +59,17 @@ def inside(tenant: str) -> Iterator[None]:
             yield
         finally:
             _here.tenant = outer
-            if outer and not connection.needs_rollback:
+            if not connection.needs_rollback:
                 _enter(outer)
 
 
 def _enter(tenant: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'SET LOCAL search_path TO "{schema_of(tenant)}"')
+        cursor.execute(
+            f'SET LOCAL search_path TO "{schema_of(tenant)}"'
+            if tenant
+            else "SET LOCAL search_path TO DEFAULT"
+        )
 
 
 def exists(tenant: str) -> bool:

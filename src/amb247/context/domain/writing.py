@@ -564,7 +564,6 @@ def _place(row: dict[str, Any], location: Attribute | None) -> None:
 
 def _store_gone(cursor: Any, writing: Writing, removed: list[Pending], new: list[Pending]) -> None:
     if removed:
-        cursor.execute("DELETE FROM context_entity WHERE id = ANY(%s)", [[one.id for one in removed]])
         rows = [
             {"id": one.id, "type": one.types, "scope": one.scope, "created": one.created_text()}
             for one in removed
@@ -573,6 +572,7 @@ def _store_gone(cursor: Any, writing: Writing, removed: list[Pending], new: list
             statement("amb247.context", "write_past"),
             {"rows": orjson.dumps(rows).decode(), "now": writing.now},
         )
+        cursor.execute("DELETE FROM context_entity WHERE id = ANY(%s)", [[one.id for one in removed]])
     if new:
         cursor.execute("DELETE FROM context_past WHERE id = ANY(%s)", [[one.id for one in new]])
 

@@ -12,7 +12,7 @@ from amb247.context.ngsi_errors import BadRequestData
 
 Json = Any
 MAX_NAME = 512
-MAX_KEPT = 20_000  # names remembered per context, so that hostile names fill no memory
+MAX_KEPT = 5_000  # names remembered per context, so that hostile names fill no memory
 
 # 4.6.2: a letter, then letters, numbers and "_".
 NAME = re.compile(r"[^\W\d_]\w*\Z")
@@ -52,6 +52,13 @@ class Context:
         )
         self._expanded: dict[str, str] = dict(KEYWORDS)
         self._compacted: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """How many terms the user defined."""
+        return len(self._terms)
+
+    def __bool__(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"<Context {self.link}>"

@@ -10,7 +10,7 @@ ETSI GS CIM 009 v1.9.1, 4.4 and annex B; the documents under https://uri.etsi.or
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 NGSI_LD = "https://uri.etsi.org/ngsi-ld/"
@@ -206,6 +206,7 @@ _WELL_KNOWN = re.compile(
 )
 
 
+@lru_cache(maxsize=2_000)
 def core_version(url: str) -> str | None:
     """Which version of the core context a URL stands for; None when it is none of the well-known addresses.
 

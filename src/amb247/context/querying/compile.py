@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -45,6 +45,9 @@ from amb247.context.querying.query import (
 
 # `domain.places.cells_condition`, which this layer may not import; without it places are found by their boxes alone.
 CellsCondition = Callable[..., tuple[str, list[Any]]]
+
+
+TypesAs = Literal["any", "alone", "among"]
 
 
 class Sql(NamedTuple):
@@ -98,9 +101,22 @@ def plan(
     cells: CellsCondition | None = None,
     indexed: Collection[IndexKey] = (),
     alias: str = "e",
+    types_as: TypesAs = "any",
+    centres_elsewhere: bool = False,
 ) -> Condition:
-    """The whole query but order and page; expired entities are left out."""
-    return _Compiler(cells, frozenset(indexed), query.restriction).query(query, alias)
+    """The whole query but order and page; expired entities are left out.
+
+    Parameters
+    ----------
+    types_as : str
+        For a query of one type: ``alone`` for the entities that have only that one, ``among`` for those with more,
+        ``any`` for both. The first reads the index on (type, id) in the order of ids.
+    centres_elsewhere : bool
+        The caller tests whether centres lie in the restriction's areas; the plan is then exact without that.
+    """
+    return _Compiler(cells, frozenset(indexed), query.restriction, types_as, centres_elsewhere).query(
+        query, alias
+    )
 
 
 def _all(conditions: Iterable[Condition]) -> Condition:
@@ -131,11 +147,18 @@ def _join(parts: list[Sql], word: str) -> Sql:
 
 class _Compiler:
     def __init__(
-        self, cells: CellsCondition | None, indexed: frozenset[IndexKey], restriction: Restriction | None
+        self,
+        cells: CellsCondition | None,
+        indexed: frozenset[IndexKey],
+        restriction: Restriction | None,
+        types_as: TypesAs,
+        centres_elsewhere: bool,
     ) -> None:
         self.cells = cells
         self.indexed = indexed
         self.restriction = restriction
+        self.types_as = types_as
+        self.centres_elsewhere = centres_elsewhere
         self.aliases = 0
 
     def query(self, query: Query, alias: str) -> Condition:
@@ -148,7 +171,7 @@ class _Compiler:
         if query.id_pattern is not None:
             yield _id_pattern(query.id_pattern, alias)
         if query.types is not None:
-            yield types_condition(query.types, alias)
+            yield types_condition(query.types, alias, self.types_as)
         if query.selectors:
             yield _any(_selector(one, alias) for one in query.selectors)
         if query.attrs:
@@ -156,7 +179,7 @@ class _Compiler:
         if query.scope is not None:
             yield scope_condition(query.scope, alias)
         if self.restriction is not None:
-            yield self.allowed(alias)
+            yield self.allowed(alias, centres_elsewhere=self.centres_elsewhere)
         if query.q is not None:
             yield self.expression(query.q, alias)
         if query.geo is not None:
@@ -164,12 +187,13 @@ class _Compiler:
 
     # --- who may see it
 
-    def allowed(self, alias: str) -> Condition:
+    def allowed(self, alias: str, *, centres_elsewhere: bool = False) -> Condition:
         assert self.restriction is not None
         types, areas = self.restriction.types, self.restriction.areas
         parts = [] if types is None else [exactly(f"{alias}.type && %s", sorted(types))]
         if areas is not None:
-            parts.append(_any(self._in_area(area.bounds, alias) for area in areas))
+            near = _any(self._in_area(area.bounds, alias) for area in areas)
+            parts.append(Condition(near.possible, near.possible) if centres_elsewhere else near)
         return _all(parts)
 
     def _in_area(self, box: Box, alias: str) -> Condition:
@@ -236,7 +260,9 @@ class _Compiler:
         return Condition(possible, possible if inner.is_exact else sql(inner.certain))
 
     def _compare(self, term: Compare, alias: str) -> Condition:
-        exact = _by_rows(term, alias) if _needs_rows(term) else _by_path(term, alias)
+        if _is_about_stamp(term):
+            return _by_stamp(term, alias)
+        exact = _comparison(term, alias)
         helper = self._index_condition(term, alias)
         # What the index leaves out does not fit, so the two together are as exact as the one.
         return exact if helper is None else exactly(*_flattened(_and(helper, exact.possible)))
@@ -275,7 +301,12 @@ def _id_pattern(pattern: str, alias: str) -> Condition:
     return exactly(f"{alias}.id ~ %s", translated)
 
 
-def types_condition(types: TypeExpr, alias: str) -> Condition:
+def types_condition(types: TypeExpr, alias: str, types_as: TypesAs = "any") -> Condition:
+    if types_as != "any":
+        ((name,),) = types.alternatives
+        if types_as == "alone":
+            return exactly(f"{alias}.type = ARRAY[%s]::text[]", name)
+        return exactly(f"cardinality({alias}.type) > 1 AND {alias}.type @> ARRAY[%s]::text[]", name)
     singles = sorted(names[0] for names in types.alternatives if len(names) == 1)
     parts = [exactly(f"{alias}.type && %s", singles)] if singles else []
     for names in types.alternatives:
@@ -333,22 +364,30 @@ def _touches(alias: str) -> str:
     return f"{alias}.bbox && box(point(%s, %s), point(%s, %s))"
 
 
-def _is_point(alias: str) -> str:
-    return f"(jsonb_typeof({alias}.doc->'location') = 'object' AND {alias}.doc->'location'->'value'->>'type' = 'Point')"
-
-
 def _near(geo: GeoQuery, alias: str, *, margin: float, others: str) -> Sql:
-    """Whether a point lies nearer than the distance; `others` is the answer for what is no single point."""
+    """Whether what lies at one point lies nearer than the distance; `others` is the answer for lines and areas."""
     metres = (geo.max_distance or geo.min_distance or 0.0) * margin
-    lon, lat = f"radians((({alias}.bbox)[0])[0])", f"radians((({alias}.bbox)[0])[1])"
-    distance = (
-        f"{2 * EARTH_RADIUS_M!r} * asin(least(1.0, sqrt(power(sin(({lat} - radians(%s)) / 2), 2) + cos({lat}) * "
-        f"cos(radians(%s)) * power(sin(({lon} - radians(%s)) / 2), 2))))"
-    )
-    x, y = float(geo.shape.x), float(geo.shape.y)
     compared = "<=" if geo.max_distance is not None else ">"
+    distance = point_distance(geo.shape, alias)
     return Sql(
-        f"CASE WHEN {_is_point(alias)} THEN {distance} {compared} %s ELSE {others} END", (y, y, x, metres)
+        f"CASE WHEN {is_point(alias)} THEN {distance.text} {compared} %s ELSE {others} END",
+        (*distance.params, metres),
+    )
+
+
+def is_point(alias: str) -> str:
+    """Whether all of an entity's location is one point; the document need not be opened for this."""
+    return f"(width({alias}.bbox) = 0 AND height({alias}.bbox) = 0)"
+
+
+def point_distance(origin: Any, alias: str) -> Sql:
+    """Metres from a point to the corner of the entity's box, as `geometry.haversine_m` has it."""
+    lon, lat = f"radians((({alias}.bbox)[0])[0])", f"radians((({alias}.bbox)[0])[1])"
+    x, y = float(origin.x), float(origin.y)
+    return Sql(
+        f"{2 * EARTH_RADIUS_M!r} * asin(least(1.0, sqrt(power(sin(({lat} - radians(%s)) / 2), 2) + cos({lat}) * "
+        f"cos(radians(%s)) * power(sin(({lon} - radians(%s)) / 2), 2))))",
+        (y, y, x),
     )
 
 
@@ -368,6 +407,10 @@ class _Place(NamedTuple):
     root: str
     steps: str
     stamp: str = ""  # createdAt or modifiedAt of an instance, which are not always written there
+
+
+ENTITY_STAMPS = {"createdAt": "created_at", "modifiedAt": "modified_at", "expiresAt": "expires_at"}
+CANONICAL = frozenset({"observedAt", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 
 def _json(text: Any) -> str:
@@ -472,12 +515,119 @@ def _exists(path: Path, alias: str) -> Condition:
 # --- q: comparisons by JSON path ---------------------------------------------------------------------------------
 
 
-def _needs_rows(term: Compare) -> bool:
-    """JSON path can compare numbers, flags and texts, but no moments that are written in several ways."""
+def _kind(value: Value | Range) -> str:
+    return value.low.kind if isinstance(value, Range) else value.kind
+
+
+def _kinds(term: Compare) -> set[str]:
+    return {_kind(value) for value in term.values}
+
+
+def _is_about_stamp(term: Compare) -> bool:
+    """Whether moments are compared with what the store itself writes, which has one form only."""
+    if _kinds(term) != {"datetime"}:
+        return False
+    path = term.path
+    return path.subs[-1] in CANONICAL if path.subs else path.attribute in ENTITY_STAMPS
+
+
+def _comparison(term: Compare, alias: str) -> Condition:
+    """JSON path compares numbers, flags and texts quickly, but no moments that are written in several ways."""
     if term.path.subs and term.path.subs[-1] in STAMPS:
-        return True
-    kinds = {one.low.kind if isinstance(one, Range) else one.kind for one in term.values}
-    return not kinds <= {"number", "boolean", "text"}
+        return _by_targets(term, alias)
+    simple = tuple(value for value in term.values if _kind(value) in ("number", "boolean", "text"))
+    if len(simple) == len(term.values):
+        return _by_path(term, alias)
+    if term.operator == "!=":
+        return _by_targets(term, alias)
+    rest = tuple(value for value in term.values if value not in simple)
+    parts = [_by_rows(Compare(term.path, term.operator, rest), alias)]
+    if simple:
+        parts.append(_by_path(Compare(term.path, term.operator, simple), alias))
+    return _any(parts)
+
+
+def _by_stamp(term: Compare, alias: str) -> Condition:
+    if not term.path.subs:
+        column = f"{alias}.{ENTITY_STAMPS[term.path.attribute]}"
+        test = _column_test(term, column)
+        return exactly(f"({column} IS NOT NULL AND {test.text})", *test.params)
+    *subs, last = term.path.subs
+    steps = f"$.{_json(term.path.attribute)}[*]{''.join(map(_step, subs))}"
+    written = _text_test(term, last)
+    if last not in STAMPS:
+        return exactly(f"jsonb_path_exists({alias}.doc, %s::jsonpath)", f"{steps} ? ({written})")
+    # What is not written is the moment at which the entity was created.
+    if last == "modifiedAt":
+        written = f"({written}) || (!exists(@.modifiedAt) && ({_text_test(term, 'createdAt')}))"
+    absent = "!exists(@.createdAt)" + (" && !exists(@.modifiedAt)" if last == "modifiedAt" else "")
+    born = _column_test(term, f"{alias}.created_at")
+    return exactly(
+        f"(jsonb_path_exists({alias}.doc, %s::jsonpath) OR ({born.text} AND jsonb_path_exists({alias}.doc, %s::jsonpath)))",
+        f"{steps} ? ({written})",
+        *born.params,
+        f'{steps} ? (@.type() == "object" && {absent})',
+    )
+
+
+def _column_test(term: Compare, column: str) -> Sql:
+    tests = []
+    sign = "==" if term.operator == "!=" else term.operator
+    for value in term.values:
+        if isinstance(value, Range):
+            tests.append(
+                Sql(
+                    f"{column} BETWEEN %s::timestamptz AND %s::timestamptz",
+                    (_iso(value.low), _iso(value.high)),
+                )
+            )
+        else:
+            tests.append(Sql(f"{column} {'=' if sign == '==' else sign} %s::timestamptz", (_iso(value),)))
+    found = _join(tests, " OR ")
+    return Sql(f"NOT {found.text}", found.params) if term.operator == "!=" else found
+
+
+def _iso(value: Value) -> str:
+    assert isinstance(value.value, datetime)
+    return value.value.isoformat()
+
+
+def _text_test(term: Compare, name: str) -> str:
+    """The comparison with a stamp as the store writes it: ``...:05.123Z``, or six digits where three do not do."""
+    tests: list[str] = []
+    sign = "==" if term.operator == "!=" else term.operator
+    for value in term.values:
+        if isinstance(value, Range):
+            tests.append(f"({_stamp_test(value.low, '>=', name)}) && ({_stamp_test(value.high, '<=', name)})")
+        else:
+            tests.append(_stamp_test(value, sign, name))
+    found = " || ".join(f"({one})" for one in tests)
+    return f"exists(@.{_json(name)}) && !({found})" if term.operator == "!=" else found
+
+
+def _stamp_test(value: Value, sign: str, name: str) -> str:
+    """Texts of a millisecond and of a microsecond do not sort as the moments do: ``Z`` stands above all digits."""
+    assert isinstance(value.value, datetime)
+    text = value.value.astimezone(UTC).isoformat(timespec="microseconds")
+    whole, rest = _json(text[:23] + "Z"), text[23:26]
+    at = f"@.{_json(name)}"
+    exact = whole if rest == "000" else _json(text[:26] + "Z")
+    first = _json(
+        text[:23] + rest + "Z"
+    )  # sorts before every text of six digits in this millisecond that is later
+    match sign:
+        case "==":
+            return f"{at} == {exact}"
+        case ">":
+            return f"{at} > {whole} || ({at} > {first} && {at} < {whole})"
+        case ">=":
+            same = f"{at} == {whole}" if rest == "000" else f"{at} >= {first} && {at} < {whole}"
+            later = f"{at} > {first} && {at} < {whole}" if rest == "000" else same
+            return f"{at} > {whole} || ({same}) || ({later})"
+        case "<":
+            return f"!({_stamp_test(value, '>=', name)}) && exists({at})"
+        case _:
+            return f"!({_stamp_test(value, '>', name)}) && exists({at})"
 
 
 def _by_path(term: Compare, alias: str) -> Condition:
@@ -540,33 +690,36 @@ def _pool_rows(paths: Sequence[str]) -> Sql:
 
 
 def _by_rows(term: Compare, alias: str) -> Condition:
+    """Whether any scalar of any target fits."""
+    place, found = _place(term.path, alias), _row_tests(term)
+    steps = [f"{place.steps}{path[1:]}[*]" for path in _pool_paths(term.path)]
+    if not steps:
+        return exactly("FALSE")
+    return exactly(
+        f"EXISTS (SELECT 1 FROM unnest(%s::jsonpath[]) p, jsonb_path_query({place.root}, p) v WHERE {found.text})",
+        steps,
+        *found.params,
+    )
+
+
+def _by_targets(term: Compare, alias: str) -> Condition:
+    """Whether any target fits, of which each is looked at as a whole: for != and for stamps that are not written."""
     stamped = bool(term.path.subs) and term.path.subs[-1] in STAMPS
-    place = _place(term.path, alias)
-    targets = _targets_rows(place, alias)
     plain = Path(term.path.attribute, (), term.path.members) if stamped else term.path
-    sign = "==" if term.operator == "!=" else term.operator
-    tests: list[Sql] = []
-    for value in term.values:
-        if isinstance(value, Range):
-            low, high = _row_test(value.low, ">="), _row_test(value.high, "<=")
-            tests.append(_join([low, high], " AND "))
-        else:
-            tests.append(_row_test(value, sign))
-    rows = _pool_rows(_pool_paths(plain))
-    found = _join(tests, " OR ")
+    targets, rows, found = (
+        _targets_rows(_place(term.path, alias), alias),
+        _pool_rows(_pool_paths(plain)),
+        _row_tests(term),
+    )
     parts = [Sql(f"EXISTS (SELECT 1 FROM {rows.text} WHERE {found.text})", (*rows.params, *found.params))]
-    if sign == "==":
+    if term.operator in ("==", "!="):
         links = [v.value for v in term.values if isinstance(v, Value) and isinstance(v.value, str)]
         concepts = [v.concept for v in term.values if isinstance(v, Value) and v.concept is not None]
         for paths, wanted in ((_link_paths(plain), links), (_concept_paths(plain), concepts)):
             if paths and wanted:
                 others = _pool_rows(paths)
-                parts.append(
-                    Sql(
-                        f"EXISTS (SELECT 1 FROM {others.text} WHERE jsonb_typeof(v) = 'string' AND v #>> '{{}}' = ANY(%s))",
-                        (*others.params, wanted),
-                    )
-                )
+                text = f"EXISTS (SELECT 1 FROM {others.text} WHERE jsonb_typeof(v) = 'string' AND v #>> '{{}}' = ANY(%s))"
+                parts.append(Sql(text, (*others.params, wanted)))
     test = _join(parts, " OR ")
     if term.operator == "!=":
         test = Sql(f"NOT {test.text}", test.params)
@@ -574,6 +727,17 @@ def _by_rows(term: Compare, alias: str) -> Condition:
         if defined:
             test = _join([Sql("jsonb_path_exists(i.t, %s::jsonpath)", (f"$ ? ({defined})",)), test], " AND ")
     return exactly(f"EXISTS (SELECT 1 FROM {targets.text} WHERE {test.text})", *targets.params, *test.params)
+
+
+def _row_tests(term: Compare) -> Sql:
+    sign = "==" if term.operator == "!=" else term.operator
+    tests: list[Sql] = []
+    for value in term.values:
+        if isinstance(value, Range):
+            tests.append(_join([_row_test(value.low, ">="), _row_test(value.high, "<=")], " AND "))
+        else:
+            tests.append(_row_test(value, sign))
+    return _join(tests, " OR ")
 
 
 def _row_test(value: Value, sign: str) -> Sql:
@@ -607,23 +771,22 @@ def _row_test(value: Value, sign: str) -> Sql:
 
 
 def _matches(term: Matches, alias: str) -> Condition:
-    path = term.path
+    path, pool = term.path, _pool_paths(term.path)
+    translated = for_postgresql(term.pattern)
     stamped = bool(path.subs) and path.subs[-1] in STAMPS
-    pool = _pool_paths(Path(path.attribute, (), path.members) if stamped else path)
+    if stamped or translated is None:
+        return Condition(_exists(Path(path.attribute, path.subs, path.members), alias).possible, FALSE)
     if not pool:
         return exactly("FALSE")
-    targets, rows = _targets_rows(_place(path, alias), alias), _pool_rows(pool)
-    head = f"EXISTS (SELECT 1 FROM {targets.text} WHERE "
-    texts = Sql(f"EXISTS (SELECT 1 FROM {rows.text} WHERE jsonb_typeof(v) = 'string')", rows.params)
-    translated = for_postgresql(term.pattern)
-    if stamped or translated is None:
-        return Condition(Sql(f"{head}{texts.text})", (*targets.params, *texts.params)), FALSE)
-    found = f"EXISTS (SELECT 1 FROM {rows.text} WHERE jsonb_typeof(v) = 'string' AND v #>> '{{}}' ~ %s)"
+    place = _place(path, alias)
+    # Flag "s": a dot is any character, as in our RE2.
+    test = " || ".join(f'{one} like_regex {_json(translated)} flag "s"' for one in pool)
     if term.negated:
-        return exactly(
-            f"{head}{texts.text} AND NOT {found})", *targets.params, *texts.params, *rows.params, translated
-        )
-    return exactly(f"{head}{found})", *targets.params, *rows.params, translated)
+        texts = " || ".join(f'exists({one} ? (@.type() == "string"))' for one in pool)
+        test = f"({texts}) && !exists(@ ? ({test}))"
+    return exactly(
+        f"coalesce(jsonb_path_exists({place.root}, %s::jsonpath), FALSE)", f"{place.steps} ? ({test})"
+    )
 
 
 # --- indexes on values -------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from amb247.context.documents.represent import (
     represent_geojson,
 )
 from amb247.context.documents.table import as_csv
-from amb247.context.domain.queries.find import get, get_many
+from amb247.context.domain.queries.find import get_many
 from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound
 from amb247.context.rest.exchange import CSV, GEO, Exchange
 from amb247.context.stored import Stored
@@ -34,7 +34,9 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
         There is none within reach, or it has none of the attributes asked for.
     """
     join, level = join_of(exchange, form)
-    found = await exchange.read(get, entity_id, exchange.access.restriction)
+    found: Stored | None = await exchange.request.app.state.lookups.get(
+        exchange.tenant, entity_id, exchange.access.restriction
+    )
     if found is None or (form.attrs and not set(form.attrs) & set(found.attributes)):
         raise ResourceNotFound(
             f"There is no entity {entity_id}" + (" with such attributes." if found else ".")

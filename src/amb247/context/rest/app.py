@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import unquote
 
 import orjson
@@ -16,38 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from amb247.context.domain.queries.find import get_many
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
-from amb247.context.rest import batch, entities, queries
+from amb247.context.rest import batch, contexts, entities, queries, temporal
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
-from amb247.context.rest.threads import Committers, Readers
+from amb247.context.rest.threads import Committers, Lookups, Readers
 
 log = logging.getLogger("amb247.ngsi")
 PROBLEM = "application/problem+json"
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/v1"
-
-
-class Recent:
-    """Contexts by what named them, for some seconds: a stream of requests with one Link looks it up once."""
-
-    def __init__(self, seconds: float = 5.0, capacity: int = 500) -> None:
-        self.seconds, self.capacity = seconds, capacity
-        self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
-
-    def get(self, key: Hashable) -> Any:
-        entry = self._kept.get(key)
-        if entry is None or entry[0] < time.monotonic():
-            return None
-        return entry[1]
-
-    def put(self, key: Hashable, value: Any) -> None:
-        self._kept[key] = (time.monotonic() + self.seconds, value)
-        while len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
-
-    def clear(self) -> None:
-        self._kept.clear()
 
 
 class State:
@@ -57,7 +33,8 @@ class State:
         self.gate = gate
         self.readers = Readers()
         self.committers = Committers()
-        self.contexts = Recent()
+        self.lookups = Lookups(self.readers, get_many)
+        self.fetchers = Readers()
 
 
 class NgsiApp:
@@ -98,6 +75,7 @@ class NgsiApp:
         """Commit what waits, close the connections."""
         self.state.committers.stop()
         self.state.readers.stop()
+        self.state.fetchers.stop()
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -169,4 +147,5 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    return NgsiApp([*entities.ROUTES, *batch.ROUTES, *queries.ROUTES], Gate(person_of_cookie))
+    parts = (contexts, entities, batch, queries, temporal)
+    return NgsiApp([route for part in parts for route in part.ROUTES], Gate(person_of_cookie))

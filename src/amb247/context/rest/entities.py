@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amb247.context.documents.kinds import Delete
-from amb247.context.documents.parse import Parsed, parse_attributes, parse_entity, parse_instance
+from amb247.context.documents.parse import Parsed, as_kind, parse_attributes, parse_entity, parse_instance
 from amb247.context.documents.values import check_time
 from amb247.context.domain import operations
 from amb247.context.domain.operations import Updated
@@ -36,6 +36,7 @@ from amb247.context.rest.exchange import (
     open_exchange,
 )
 from amb247.context.rest.queries import query_of, run_query
+from amb247.context.stored import Instance
 
 READS = (JSON, LD, GEO)
 PURGE = 1_000  # entities removed in one transaction
@@ -76,13 +77,15 @@ async def replace(request: Request) -> Response:
 async def merge(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     is_simple = exchange.form().kind == "simplified"
-    parsed = fragment(exchange, nulls=True, form="simplified" if is_simple else "normalized")
+    parsed = fragment(exchange, nulls=True, partial=True, form="simplified" if is_simple else "normalized")
     observed = exchange.text("observedAt")
     observed_at = None if observed is None else check_time("observedAt", observed)
-    await exchange.write(
-        (parsed.id,),
-        lambda writing: operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at),
-    )
+    fit = fitting(exchange) if is_simple else None
+
+    def work(writing: Writing) -> None:
+        operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at, fit=fit)
+
+    await exchange.write((parsed.id,), work)
     return exchange.answer(status=204)
 
 
@@ -178,7 +181,19 @@ async def delete_attribute(request: Request) -> Response:
     return exchange.answer(status=204)
 
 
-def fragment(exchange: Exchange, *, nulls: bool = False, form: Any = "normalized") -> Parsed:
+def fitting(exchange: Exchange) -> operations.Fit:
+    """How a simplified value takes on the kind of what is stored (5.6.17)."""
+    lang = exchange.text("lang")
+
+    def fit(name: str, given: Instance, kind: str) -> Instance:
+        return as_kind(given, kind, exchange.context, lang=lang, name=exchange.context.compact(name))
+
+    return fit
+
+
+def fragment(
+    exchange: Exchange, *, nulls: bool = False, partial: bool = False, form: Any = "normalized"
+) -> Parsed:
     """The body as a fragment of the entity that the path names.
 
     Raises
@@ -187,7 +202,7 @@ def fragment(exchange: Exchange, *, nulls: bool = False, form: Any = "normalized
         The body names another entity.
     """
     entity_id = exchange.uri("entity_id")
-    parsed = parse_attributes(exchange.body, exchange.context, nulls=nulls, form=form)
+    parsed = parse_attributes(exchange.body, exchange.context, nulls=nulls, form=form, partial=partial)
     if parsed.id and parsed.id != entity_id:
         raise BadRequestData(f"id: {parsed.id} is not the entity of the address, {entity_id}; leave it out.")
     parsed.id = entity_id

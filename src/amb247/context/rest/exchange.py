@@ -20,8 +20,7 @@ from starlette.responses import Response
 from amb247.context.documents.projection import parse_projection
 from amb247.context.documents.represent import Form
 from amb247.context.documents.text import read_json
-from amb247.context.domain import tenants
-from amb247.context.domain.contexts import context_of
+from amb247.context.domain import contexts, tenants
 from amb247.context.domain.writing import Writing
 from amb247.context.jsonld.context import CORE, Context
 from amb247.context.ngsi_errors import (
@@ -305,11 +304,10 @@ async def resolve(exchange: Exchange, value: Json) -> Context:
     """The context that a link or a body names; known ones without leaving the event loop."""
     if value is None:
         return CORE
-    key = value if isinstance(value, str) else orjson.dumps(value)
-    known: Context | None = exchange.request.app.state.contexts.get(key)
+    known: Context | None = contexts.known(value)
     if known is None:
-        known = await exchange.request.app.state.readers.run("", context_of, value)
-        exchange.request.app.state.contexts.put(key, known)
+        # On threads of its own: a remote context may take seconds, and reads must not wait behind it.
+        known = await exchange.request.app.state.fetchers.run("", contexts.context_of, value)
     return known
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 
 READERS = 4
 COMMITTERS = 2
+HELP = 250  # entities that wait before a second thread commits too
 GROUP = 1_000  # entities in one transaction, unless one request alone has more
 READ_LIMIT_MS = 1_800  # a query that takes longer is refused as too complex
 
@@ -46,6 +47,56 @@ class Readers:
         for _ in range(self._count):
             self._pool.submit(_close_at, barrier)
         self._pool.shutdown(wait=True)
+
+
+class Lookups:
+    """Single reads of many requests in one: what is asked while one read is on its way goes with the next.
+
+    A hop to another thread and a statement cost far more than one more id in the statement.
+
+    Parameters
+    ----------
+    readers : Readers
+    work : callable
+        (ids, more) -> id -> found; runs on a reading thread.
+    """
+
+    def __init__(self, readers: Readers, work: Callable[..., Mapping[str, Any]]) -> None:
+        self._readers = readers
+        self._work = work
+        self._waiting: dict[tuple[str, int], dict[str, list[asyncio.Future[Any]]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def get(self, tenant: str, entity_id: str, more: Any = None) -> Any:
+        """What `work` finds under this id, None when nothing; `more`, told apart by identity, is its second argument."""
+        key = (tenant, id(more))
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = {entity_id: [future]}
+            task = asyncio.get_running_loop().create_task(self._run(key, more))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        else:
+            waiting.setdefault(entity_id, []).append(future)
+        return await future
+
+    async def _run(self, key: tuple[str, int], more: Any) -> None:
+        while self._waiting[key]:
+            asked, self._waiting[key] = self._waiting[key], {}
+            try:
+                found = await self._readers.run(key[0], self._work, list(asked), more)
+            except Exception as problem:
+                for futures in asked.values():
+                    for future in futures:
+                        if not future.done():
+                            future.set_exception(problem)
+                continue
+            for entity_id, futures in asked.items():
+                for future in futures:
+                    if not future.done():
+                        future.set_result(found.get(entity_id))
+        del self._waiting[key]
 
 
 def _read(tenant: str, work: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -85,10 +136,12 @@ class Committers:
 
     def __init__(self, count: int = COMMITTERS) -> None:
         self._waiting: deque[Request] = deque()
+        self._size = 0  # entities of what waits
         self._condition = threading.Condition()
         self._is_stopping = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"ngsi-commit-{n}", daemon=True) for n in range(count)
+            threading.Thread(target=self._run, args=(n,), name=f"ngsi-commit-{n}", daemon=True)
+            for n in range(count)
         ]
         self._is_started = False
 
@@ -105,7 +158,8 @@ class Committers:
                 for thread in self._threads:
                     thread.start()
             self._waiting.append(request)
-            self._condition.notify()
+            self._size += len(request.ids)
+            self._condition.notify_all()
         result: Result = await future
         return result
 
@@ -118,10 +172,12 @@ class Committers:
             for thread in self._threads:
                 thread.join(10)
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         while True:
             with self._condition:
-                while not self._waiting and not self._is_stopping:
+                # The first thread takes whatever waits; the others help only with much, so that small requests share
+                # transactions instead of threads.
+                while not self._is_stopping and (not self._waiting or (number > 0 and self._size < HELP)):
                     self._condition.wait()
                 if not self._waiting:
                     break
@@ -145,6 +201,7 @@ class Committers:
             group.append(request)
             size += len(request.ids)
         self._waiting.extendleft(reversed(left))
+        self._size -= size
         return group
 
 

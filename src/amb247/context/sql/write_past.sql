@@ -1,7 +1,8 @@
--- What only the history still knows.
-INSERT INTO context_past (id, type, scope, created_at, modified_at, deleted_at)
-SELECT r.id, r.type, r.scope, r.created, %(now)s, %(now)s
+-- What only the history still knows; runs before the state goes, and keeps where it lay.
+INSERT INTO context_past (id, type, scope, created_at, modified_at, deleted_at, bbox, cell)
+SELECT r.id, r.type, r.scope, r.created, %(now)s, %(now)s, e.bbox, e.cell
 FROM json_to_recordset(%(rows)s::json) AS r (id text, type text[], scope text[], created timestamptz)
+LEFT JOIN context_entity e ON e.id = r.id
 ON CONFLICT (id) DO UPDATE
 SET type = EXCLUDED.type, scope = EXCLUDED.scope, created_at = EXCLUDED.created_at,
-    modified_at = EXCLUDED.modified_at, deleted_at = EXCLUDED.deleted_at
+    modified_at = EXCLUDED.modified_at, deleted_at = EXCLUDED.deleted_at, bbox = EXCLUDED.bbox, cell = EXCLUDED.cell

@@ -61,7 +61,7 @@ def hourly(entity_id: str, attribute: str, start: datetime, end: datetime) -> li
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT hour, n, total / n, minimum, maximum FROM context_hour WHERE entity_id = %(id)s "
-            "AND attribute = %(attribute)s AND hour >= %(start)s AND hour < %(end)s "
+            "AND attribute = %(attribute)s AND hour >= %(start)s AND hour < %(end)s AND n > 0 "
             "AND hour NOT IN (SELECT hour FROM context_dirty_hour) "
             "UNION ALL "
             "SELECT d.hour, count(*), avg(h.num), min(h.num), max(h.num) FROM context_dirty_hour d "

@@ -1,0 +1,314 @@
+"""Aggregated temporal evolution: counts, sums, means, extremes and deviations of attributes by periods of time.
+
+Numbers come from the hourly figures wherever a period is made of whole hours; hours that are still open, were touched since,
+or hold anything but plain observed numbers are read from the history in the same statement, and so is everything that hourly
+figures cannot give. Exact either way.
+
+References
+----------
+ETSI GS CIM 009 v1.8.1, 4.5.19.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from amb247.context.documents.temporal import Aggregated, Bucket, Series
+from amb247.context.domain.queries import aggregation_sql as sql
+from amb247.context.domain.queries.evolution import Head
+from amb247.context.ngsi_errors import InvalidRequest, TooManyResults
+from amb247.context.querying.temporal import Method, Period, TemporalQuery, step
+
+MAX_BUCKETS = 200_000  # in one answer, over all entities and attributes
+MAX_EDGES = 5_000
+HOUR = timedelta(hours=1)
+MONDAY = datetime(2001, 1, 1, tzinfo=UTC)  # periods of a query without any interval count from here
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=400)  # no instance is further in the future (`domain.temporal`)
+
+COUNTS = frozenset({"totalCount", "distinctCount"})
+EVERY = COUNTS | {"sum", "avg", "min", "max", "stddev", "sumsq"}
+SIZES = EVERY - {"stddev", "sumsq"}
+# Tables 4.5.19.1-1 to -3, by the codes of `aggregation_sql.CODE`.
+ELIGIBLE = {
+    1: EVERY,  # numbers
+    2: EVERY,  # flags: true is 1, false 0
+    3: SIZES,  # arrays, by their size
+    4: COUNTS | {"min", "max"},  # texts
+    5: COUNTS | {"min", "max"},  # DateTime, Date
+    6: COUNTS | {"min", "max", "avg"},  # Time
+    12: SIZES,  # ListProperty
+}
+KINDS = {
+    8: "Relationship",
+    9: "GeoProperty",
+    10: "LanguageProperty",
+    11: "VocabProperty",
+    12: "ListProperty",
+    13: "ListRelationship",
+    14: "JsonProperty",
+}
+TEXTUAL = frozenset({4, 5, 6})
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How the interval is cut. `edges`: starts of the periods where months make them unequal, else None."""
+
+    origin: datetime
+    edges: tuple[datetime, ...] | None = None
+
+
+def periods_of(temporal: TemporalQuery, *, now: datetime) -> Periods:
+    """The periods count from the start of the query's interval; where that is open, back from its end."""
+    origin = temporal.start or temporal.end or MONDAY
+    if not temporal.period.months:
+        return Periods(origin)
+    first = temporal.start or EARLIEST
+    last = temporal.end or max(now + AHEAD, origin)
+    number = 0
+    while _step(origin, temporal.period, number) > first:
+        number -= 1
+    edges = [_step(origin, temporal.period, number)]
+    while edges[-1] < last:
+        number += 1
+        edges.append(_step(origin, temporal.period, number))
+    return Periods(origin, tuple(edges))
+
+
+def _step(origin: datetime, period: Period, number: int) -> datetime:
+    """Kept within the years that there are."""
+    try:
+        return step(origin, period, number)
+    except (OverflowError, ValueError):
+        return (datetime.min if number < 0 else datetime.max).replace(tzinfo=UTC)
+
+
+def aggregate(
+    heads: Sequence[Head],
+    temporal: TemporalQuery,
+    *,
+    attributes: Sequence[str] | None = None,
+    dataset_ids: Sequence[str] = (),
+    now: datetime | None = None,
+    is_strict: bool = False,
+) -> list[Aggregated]:
+    """The figures of these entities' attributes by period; periods without instances are left out (as in annex C.5.14).
+
+    Parameters
+    ----------
+    attributes, dataset_ids
+        As of `evolution.evolve`.
+    is_strict : bool
+        Refuse attributes for which none of the methods is defined, instead of leaving them out: they were asked for by name.
+
+    Raises
+    ------
+    InvalidRequest
+        See `is_strict`.
+    TooManyResults
+        More than 200,000 periods.
+    """
+    found = {head.id: Aggregated(*head) for head in heads}
+    if not heads:
+        return []
+    periods = periods_of(temporal, now=now or datetime.now(UTC))
+    rows = _rows(heads, temporal, periods, attributes, dataset_ids)
+    if len(rows) > MAX_BUCKETS:
+        raise TooManyResults(
+            f"There are more than {MAX_BUCKETS:,} periods with data; ask for longer ones (aggrPeriodDuration), or for "
+            "fewer entities (limit) or attributes (attrs)."
+        )
+    if is_strict:
+        _require_eligible(rows, temporal.methods)
+    ends = _Ends(temporal, periods)
+    series: Series | None = None
+    at: tuple[str, str, str] | None = None
+    for row in rows:
+        if (row[0], row[1], row[2]) != at:
+            at = (row[0], row[1], row[2])
+            series = Series(KINDS.get(row[4], "Property"), row[2])
+        assert series is not None
+        figures = _figures(row, temporal.methods)
+        if figures:
+            if not series.buckets:
+                found[row[0]].attributes.setdefault(row[1], []).append(series)
+            start, end = ends.of(row[3], row[-2], row[-1])
+            series.buckets.append(Bucket(start, end, figures))
+    return list(found.values())
+
+
+def stream(
+    chunks: Iterable[list[Head]],
+    temporal: TemporalQuery,
+    *,
+    attributes: Sequence[str] | None = None,
+    dataset_ids: Sequence[str] = (),
+    at_once: int = 50,
+) -> Iterator[Aggregated]:
+    """The figures of many entities, read as they are asked for."""
+    now = datetime.now(UTC)
+    for chunk in chunks:
+        for first in range(0, len(chunk), at_once):
+            yield from aggregate(
+                chunk[first : first + at_once],
+                temporal,
+                attributes=attributes,
+                dataset_ids=dataset_ids,
+                now=now,
+            )
+
+
+class _Ends:
+    """Start and end of a period by what SQL groups by."""
+
+    def __init__(self, temporal: TemporalQuery, periods: Periods) -> None:
+        self.temporal = temporal
+        self.length = timedelta(microseconds=temporal.period.microseconds)
+        edges = periods.edges
+        self.next = None if edges is None else dict(itertools.pairwise(edges))
+
+    def of(
+        self, bucket: datetime | None, first: datetime | None, last: datetime | None
+    ) -> tuple[datetime, datetime]:
+        if bucket is None:  # the whole interval; where it is open, its first and last instance close it
+            start = self.temporal.start or first or self.temporal.end
+            end = self.temporal.end or last or start
+            assert start is not None
+            assert end is not None
+            return start.astimezone(UTC), end.astimezone(UTC)
+        start = bucket.astimezone(UTC)
+        return start, start + self.length if self.next is None else self.next[start]
+
+
+def _require_eligible(rows: Sequence[Any], methods: Sequence[Method]) -> None:
+    codes: dict[str, set[int]] = {}
+    for row in rows:
+        codes.setdefault(row[1], set()).add(row[4])
+    for name, seen in codes.items():
+        if not any(ELIGIBLE.get(code, COUNTS).intersection(methods) for code in seen):
+            raise InvalidRequest(
+                f"aggrMethods: none of {', '.join(methods)} is defined for the values of {name}; "
+                "totalCount and distinctCount always are."
+            )
+
+
+def _figures(row: Any, methods: Sequence[Method]) -> dict[str, Any]:
+    _, _, _, _, code, count, n, distinct, total, spread, squares, low, high, low_text, high_text, _, _ = row
+    eligible = ELIGIBLE.get(code, COUNTS)
+    figures: dict[str, Any] = {}
+    for method in methods:
+        if method not in eligible:
+            continue
+        value: Any
+        match method:
+            case "totalCount":
+                value = count
+            case "distinctCount":
+                value = distinct
+            case "sum":
+                value = total
+            case "avg":
+                value = total / n if n else None
+            case "min":
+                value = low_text if code in TEXTUAL else low
+            case "max":
+                value = high_text if code in TEXTUAL else high
+            case "stddev":
+                value = math.sqrt(max(spread, 0.0) / (n - 1)) if n > 1 else 0 if n else None
+            case "sumsq":
+                value = squares
+        if code == 6 and method == "avg" and value is not None:
+            value = _clock(value)
+        if value is not None:
+            figures[method] = (
+                int(value)
+                if isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+                else value
+            )
+    return figures
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds, 6)
+    text = (datetime.min + timedelta(seconds=whole)).time().isoformat()
+    return f"{text}Z"
+
+
+def _rows(
+    heads: Sequence[Head],
+    temporal: TemporalQuery,
+    periods: Periods,
+    attributes: Sequence[str] | None,
+    dataset_ids: Sequence[str],
+) -> list[Any]:
+    extra = _uneven_hours(temporal, periods)
+    text = sql.aggregates(
+        temporal,
+        attributes,
+        dataset_ids,
+        has_edges=periods.edges is not None,
+        from_hours=extra is not None and not dataset_ids,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            text,
+            {
+                "ids": orjson.dumps([head.id for head in heads]).decode(),
+                "attributes": None if attributes is None else orjson.dumps(list(attributes)).decode(),
+                "datasets": ["" if one == "@none" else one for one in dataset_ids],
+                "start": temporal.start,
+                "end": temporal.end,
+                "period": f"{temporal.period.microseconds} microseconds",
+                "origin": periods.origin,
+                "edges": None if periods.edges is None else list(periods.edges),
+                "first_hour": None if temporal.start is None else _hour_up(temporal.start),
+                "end_hour": None if temporal.end is None else _hour_down(temporal.end),
+                "extra": extra or [],
+                "limit": MAX_BUCKETS + 1,
+            },
+        )
+        return list(cursor.fetchall())
+
+
+def _uneven_hours(temporal: TemporalQuery, periods: Periods) -> list[datetime] | None:
+    """Hours of the interval that no period holds whole; None when hourly figures are of no use."""
+    start, end, length = temporal.start, temporal.end, temporal.period.microseconds
+    if temporal.timeproperty != "observedAt" or "distinctCount" in temporal.methods:
+        return None
+    if start is not None and end is not None and _hour_down(end) - _hour_up(start) < HOUR:
+        return None
+    # An interval from within an hour on, or up to within one, has that hour for the history to answer.
+    hours = {
+        _hour_down(moment) for moment in (start, end) if moment is not None and _hour_down(moment) != moment
+    }
+    if periods.edges is not None:
+        hours |= {_hour_down(edge) for edge in periods.edges if _hour_down(edge) != edge}
+    elif length:
+        is_even = length % 3_600_000_000 == 0 and _hour_down(periods.origin) == periods.origin
+        if not is_even:
+            if length < 6 * 3_600_000_000 or start is None or end is None:
+                return None
+            period = timedelta(microseconds=length)
+            count = math.ceil((end - start) / period)
+            if count > MAX_EDGES:
+                return None
+            hours |= {_hour_down(start + period * number) for number in range(count)}
+    return sorted(hours)
+
+
+def _hour_down(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _hour_up(moment: datetime) -> datetime:
+    down = _hour_down(moment)
+    return down if down == moment else down + HOUR
