@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 from html import unescape
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from factories import territory as make
@@ -22,7 +22,10 @@ HTMX = {"HX-Request": "true", "HX-Target": "found"}
 
 def ids(page: str) -> list[str]:
     """The entities in the list of results."""
-    return re.findall(r"<code>(urn:[^<]+)</code></div>", page)
+    return [
+        unescape(unquote(one))
+        for one in re.findall(r'<div class="who"><a href="/contexto/entidades/([^"]+)"', page)
+    ]
 
 
 def text_of(page: str, identity: str) -> str:

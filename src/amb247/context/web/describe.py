@@ -87,6 +87,7 @@ def result_row(entity: Stored, context: Context, form: Form) -> dict[str, Any]:
     return {
         "id": entity.id,
         "title": title_of(entity),
+        "is_named": title_of(entity) != short_id(entity.id),
         "types": [type_name(name) for name in entity.types],
         "facts": [
             {"name": context.compact(name), "value": value_words(name, default_of(entity.attributes[name]))}
@@ -170,7 +171,7 @@ def value_words(name: str, instance: Instance, *, unit: bool = True) -> str:
         language = (get_language() or "es").partition("-")[0]
         value = value.get(language) or next(iter(value.values()), "")
     if kind in TARGETED:
-        return ", ".join(_targets(value))[:SHORT]
+        return ", ".join(map(short_id, _targets(value)))[:SHORT]
     words = as_stored(value)
     known = VALUES_OF.get(name, VALUES).get(value) if isinstance(value, str) else None
     if known is not None and str(known) != value:

@@ -128,7 +128,9 @@ def hints(asked: Asked, known_types: Mapping[str, int]) -> list[str]:
     query = asked.query
     if query is None:
         return []
-    return [*_type_hints(query, known_types), *_place_hints(query), *_attribute_hints(asked, query)]
+    types = list(_type_hints(query, known_types))
+    # Of a type that is not there no attribute is there either: the first slip is enough to say.
+    return [*types, *_place_hints(query), *([] if types else _attribute_hints(asked, query))]
 
 
 def _type_hints(query: Query, known: Mapping[str, int]) -> Iterator[str]:
