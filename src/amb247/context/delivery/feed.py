@@ -83,11 +83,6 @@ class Notable:
         return self._stored
 
     @property
-    def born(self) -> datetime:
-        """When the entity was made: an entity that was deleted and made again has another one."""
-        return self.stored.created_at
-
-    @property
     def as_it_was(self) -> Stored:
         """For matching: an entity that has expired since was still there at the change."""
         stored = self.stored
@@ -158,14 +153,12 @@ class Order:
     The feed is in the order of transaction numbers, and a transaction may have taken its number before another and
     changed the same entity after it. The later change can even be visible before the earlier one: with three writers A,
     B, C of one entity that took their numbers in this order and got its lock in the order C, A, B, the change of A is
-    shown while B still runs, and B hides C. Versions have no gaps, so the next change of an entity is known: one more
-    than the last, or 1 when it is made (again); what is missing is looked for (`gaps`) and told first.
+    shown while B still runs, and B hides C. The feed's sequence is taken under the entity's lock, so within one entity
+    it says the order; versions have no gaps, so what is missing is noticed, looked for (`gaps`), and told first.
     """
 
     def __init__(self) -> None:
-        self.last: OrderedDict[str, tuple[int, bool]] = (
-            OrderedDict()
-        )  # id -> version, whether that was its end
+        self.last: OrderedDict[str, tuple[int, int]] = OrderedDict()  # id -> sequence and version told last
 
     def sort(self, changes: list[Notable]) -> list[Notable]:
         """The same changes, those of one entity exchanged where needed, and without those that were told before."""
@@ -174,77 +167,31 @@ class Order:
             by_entity.setdefault(change.entity_id, []).append(place)
         out: list[Notable | None] = list(changes)
         for entity_id, places in by_entity.items():
-            known = self.last.pop(entity_id, None)
-            if len(places) == 1 and (known is None or self._follows(known, changes[places[0]])):
-                change = changes[places[0]]
-                self.last[entity_id] = (change.version, change.op == "deleted")
-                continue
-            chain, known = self._chain([changes[place] for place in places], known)
-            chained: list[Notable | None] = [*chain, *([None] * (len(places) - len(chain)))]
-            for place, change_or_none in zip(places, chained, strict=True):
-                out[place] = change_or_none
-            if known is not None:
-                self.last[entity_id] = known
+            told, version = self.last.pop(entity_id, (0, 0))
+            own = sorted((changes[place] for place in places), key=_sequence)
+            for place, change in zip(places, own, strict=True):
+                out[place] = change if change.position.seq > told else None
+            newest = own[-1]
+            is_news = newest.position.seq > told
+            self.last[entity_id] = (newest.position.seq, newest.version) if is_news else (told, version)
         while len(self.last) > MAX_KNOWN:
             self.last.popitem(last=False)
         return [change for change in out if change is not None]
 
     def gaps(self, changes: list[Notable]) -> list[str]:
         """Entities of which a change is missing between those that were told and those that are here."""
-        by_entity: dict[str, list[Notable]] = {}
-        for change in changes:
-            by_entity.setdefault(change.entity_id, []).append(change)
-        return [
-            entity_id
-            for entity_id, own in by_entity.items()
-            if not self._is_complete(own, self.last.get(entity_id))
-        ]
+        found: list[str] = []
+        before: dict[str, int] = {}
+        for change in sorted(changes, key=_sequence):
+            entity_id = change.entity_id
+            told, version = self.last.get(entity_id, (0, 0))
+            if change.position.seq <= told:
+                continue
+            if change.version not in {1, before.get(entity_id, version) + 1}:
+                found.append(entity_id)
+            before[entity_id] = change.version
+        return list(dict.fromkeys(found))
 
-    def _is_complete(self, left: list[Notable], known: tuple[int, bool] | None) -> bool:
-        if len(left) == 1 and self._follows(known, left[0]):
-            return True
-        while left:
-            following = next((one for one in left if self._follows(known, one)), None)
-            if following is None:
-                return all(self._is_stale(one, known) for one in left)
-            left = [one for one in left if one is not following]
-            known = (following.version, following.op == "deleted")
-        return True
 
-    @staticmethod
-    def _is_stale(change: Notable, known: tuple[int, bool] | None) -> bool:
-        """Whether it was told before, as a straggler of an earlier portion."""
-        return known is not None and not known[1] and change.version <= known[0] and change.op != "created"
-
-    @staticmethod
-    def _follows(known: tuple[int, bool] | None, change: Notable) -> bool:
-        if known is None:
-            return change.version == 1
-        version, has_ended = known
-        return change.version == version + 1 or (has_ended and change.version == 1)
-
-    def _chain(
-        self, left: list[Notable], known: tuple[int, bool] | None
-    ) -> tuple[list[Notable], tuple[int, bool] | None]:
-        chain: list[Notable] = []
-        while left:
-            possible = [one for one in left if self._follows(known, one)]
-            following = possible[0] if possible else None
-            if len(possible) > 1 and chain:  # of two lives of an entity, the one that it is in
-                following = next((one for one in possible if one.born == chain[-1].born), following)
-            if following is None:
-                fresh = [one for one in left if not self._is_stale(one, known)]
-                if len(fresh) < len(left):
-                    left = fresh
-                    continue
-                following = left[0] if known is not None else self._earliest(left)
-            left = [one for one in left if one is not following]
-            chain.append(following)
-            known = (following.version, following.op == "deleted")
-        return chain, known
-
-    @staticmethod
-    def _earliest(left: list[Notable]) -> Notable:
-        """The first of them when nothing is known from before: the one that none of the others comes right before."""
-        versions = {one.version for one in left}
-        return next((one for one in left if one.version - 1 not in versions), left[0])
+def _sequence(change: Notable) -> int:
+    return change.position.seq

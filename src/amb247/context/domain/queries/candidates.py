@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from amb247.context.domain.places import cells_condition
@@ -171,6 +170,12 @@ def _condition(
     parameters |= {"start": temporal.start, "end": temporal.end, "names": list(attributes or ())}
     of_names = "" if attributes is None else " AND h.attribute = ANY(%(names)s)"
     has_data = f"EXISTS (SELECT FROM context_history h WHERE h.entity_id = e.id AND {sql.within(temporal)}{of_names})"
+    if sql.has_hours(temporal):
+        of_hours = "" if attributes is None else " AND k.attribute = ANY(%(names)s)"
+        has_data = (
+            f"({has_data} OR EXISTS (SELECT FROM context_hour k WHERE k.entity_id = e.id"
+            f" AND {sql.hours_within(temporal)}{of_hours}))"
+        )
     if sql.state_times(temporal):
         state = sql.unrecorded_of("e", temporal)
         of_keys = "" if attributes is None else " AND a.key = ANY(%(names)s)"
@@ -231,8 +236,8 @@ def _documents(
         cursor.execute(
             sql.valid_instances(temporal),
             {
-                "ids": orjson.dumps(list(ids)).decode(),
-                "attributes": orjson.dumps(list(names)).decode(),
+                "ids": list(ids),
+                "attributes": list(names),
                 "start": temporal.start,
                 "end": temporal.end,
             },
