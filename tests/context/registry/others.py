@@ -87,7 +87,7 @@ def other() -> Iterator[Other]:
             except OSError:
                 self.close_connection = True
 
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - as http.server calls them
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer
 
         def log_message(self, *_: Any) -> None:
             """Be quiet."""
