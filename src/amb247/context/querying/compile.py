@@ -17,7 +17,7 @@ import orjson
 
 from amb247.context.querying.geometry import EARTH_RADIUS_M, Box, candidate_box
 from amb247.context.querying.moments import sql_date, sql_moment, sql_time
-from amb247.context.querying.patterns import for_postgresql
+from amb247.context.querying.patterns import ANY_CASE, for_postgresql
 from amb247.context.querying.query import (
     CONCEPTS,
     ENTITY_MEMBERS,
@@ -764,15 +764,32 @@ def _row_test(value: Value, sign: str) -> Sql:
 
 def _matches(term: Matches, alias: str) -> Condition:
     path, pool = term.path, _pool_paths(term.path)
-    translated = for_postgresql(term.pattern)
-    stamped = bool(path.subs) and path.subs[-1] in STAMPS
-    if stamped or translated is None:
-        return Condition(_exists(Path(path.attribute, path.subs, path.members), alias).possible, FALSE)
+    is_any_case = term.pattern.startswith(ANY_CASE)
+    translated = for_postgresql(term.pattern.removeprefix(ANY_CASE))
+    if (bool(path.subs) and path.subs[-1] in STAMPS) or translated is None:
+        return Condition(_exists(path, alias).possible, FALSE)
     if not pool:
         return exactly("FALSE")
-    place = _place(path, alias)
     # Flag "s": a dot is any character, as in our RE2.
-    test = " || ".join(f'{one} like_regex {_json(translated)} flag "s"' for one in pool)
+    sure = [f'{one} like_regex {_json(translated)} flag "s{"i" if is_any_case else ""}"' for one in pool]
+    if not is_any_case:
+        return _found_texts(term, alias, pool, sure)
+    # Of letters beyond ASCII only these two are other cases of ASCII ones to RE2; such texts are looked at in Python.
+    odd = [f'{one} like_regex "[\u017f\u212a]"' for one in pool]
+    if not translated.isascii():
+        return Condition(_exists(path, alias).possible, FALSE)
+    if term.negated:
+        return Condition(
+            _exists(path, alias).possible, _found_texts(term, alias, pool, [*sure, *odd]).certain
+        )
+    return Condition(
+        _found_texts(term, alias, pool, [*sure, *odd]).possible, _found_texts(term, alias, pool, sure).certain
+    )
+
+
+def _found_texts(term: Matches, alias: str, pool: Sequence[str], tests: Sequence[str]) -> Condition:
+    """Whether some target has a text that meets one of the tests, or texts of which none does."""
+    place, test = _place(term.path, alias), " || ".join(tests)
     if term.negated:
         texts = " || ".join(f'exists({one} ? (@.type() == "string"))' for one in pool)
         test = f"({texts}) && !exists(@ ? ({test}))"
