@@ -222,7 +222,9 @@ def begin(writing: Writing, entity_id: str, types: list[str], scope: list[str]) 
     before = writing.pending.get(entity_id)
     created = round((writing.now - EPOCH) / timedelta(microseconds=1))
     version = writing.past.get(entity_id, 0)
-    pending = Pending(entity_id, types, scope, {}, version, created, exists=True, is_new=True, is_touched=True)
+    pending = Pending(
+        entity_id, types, scope, {}, version, created, exists=True, is_new=True, is_touched=True
+    )
     if before is not None:
         pending.is_stored, pending.version, pending.is_whole = before.is_stored, before.version, True
     writing.pending[entity_id] = pending
