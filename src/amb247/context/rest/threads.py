@@ -28,6 +28,7 @@ HELP = 250  # entities that wait before a second thread commits too
 GROUP = 1_000  # entities in one transaction, unless one request alone has more
 READ_LIMIT_MS = 1_800  # a query that takes longer is refused as too complex
 
+
 class Readers:
     """Threads with a connection each, whose statements are ended by the database after `READ_LIMIT_MS`."""
 
