@@ -275,6 +275,33 @@ def test_lost_database_connection_is_made_again(engine, receiver):
     assert powers(got)[0] == 1
 
 
+def test_connections_that_are_lost_again_and_again_lose_nothing(engine, receiver):
+    """Each loss ends the engine's turn at some arbitrary point of its work."""
+    subscribe(receiver)
+    receiver.behave["/n"] = 0.02
+    stopping = threading.Event()
+
+    def disturb():
+        with psycopg.connect(engine.url, autocommit=True) as own:
+            while not stopping.wait(0.4):
+                own.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name LIKE 'amb247 delivery%'"
+                )
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    for power in range(40):
+        put(*[lamp(number, power=power) for number in range(10)])
+        time.sleep(0.05)
+    stopping.set()
+    disturber.join()
+    got = receiver.wait_until(lambda found: len({one.document["id"] for one in found}) == 400, timeout_s=30)
+    for number in range(10):
+        mine = powers(one for one in got if one.entities[0]["id"] == f"urn:ngsi-ld:Lamp:{number}")
+        assert list(dict.fromkeys(mine)) == list(range(40))
+
+
 def test_open_transaction_holds_back_and_then_nothing_is_lost(engine, receiver):
     """Feed order: a change is told only when no earlier transaction can still add one."""
     subscribe(receiver)
@@ -301,11 +328,11 @@ def test_many_writers_at_once_keep_each_entity_in_order(engine, receiver):
         thread.start()
     for thread in threads:
         thread.join()
-    got = receiver.wait_for(100)
     with psycopg.connect(engine.url) as own:
         stored = own.execute(
             "SELECT attributes->'power'->>'value' FROM context_change ORDER BY version"
         ).fetchall()
+    got = receiver.wait_for(len(stored))
     assert [str(value) for value in powers(got)] == [value for (value,) in stored]
 
 

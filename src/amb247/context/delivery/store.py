@@ -196,14 +196,18 @@ async def load(cursor: Any, endpoint: str, after: int, to: int, limit: int) -> l
     return list(await cursor.fetchall())
 
 
-async def take_replays(cursor: Any, *, limit: int) -> list[Row]:
-    """Dead letters that somebody wants tried again; from now on they wait like others."""
+REPLAYS = 1_000_000  # taken up at once at most
+
+
+async def take_replays(cursor: Any, *, behind: int) -> list[tuple[str, int]]:
+    """Dead letters that somebody wants tried again take their place behind all others; endpoint and new number of each."""
     await cursor.execute(
-        "UPDATE context_notification SET replay = false WHERE number IN (SELECT number FROM context_notification "
-        f"WHERE replay ORDER BY number LIMIT %s) RETURNING {ITEM}",
-        [limit],
+        "UPDATE context_notification n SET number = %s + again.place, replay = false "
+        "FROM (SELECT number, row_number() OVER (ORDER BY number) AS place FROM context_notification WHERE replay LIMIT %s) again "
+        "WHERE n.number = again.number RETURNING n.endpoint, n.number",
+        [behind, REPLAYS],
     )
-    return sorted(await cursor.fetchall(), key=lambda row: row[0])
+    return list(await cursor.fetchall())
 
 
 async def give_up(cursor: Any, endpoint: str, after: int, to: int, seconds: float) -> None:
@@ -351,4 +355,8 @@ async def write(connection: Any, flush: Flush) -> None:
                 [orjson.dumps(rows).decode()],
             )
         if flush.place is not None:
-            await cursor.execute("UPDATE context_delivery SET tx = %s, seq = %s", list(flush.place))
+            await cursor.execute(
+                "INSERT INTO context_delivery (tx, seq) VALUES (%s, %s) "
+                "ON CONFLICT (only_one) DO UPDATE SET tx = EXCLUDED.tx, seq = EXCLUDED.seq",
+                list(flush.place),
+            )

@@ -43,6 +43,7 @@ MADE_HERE = frozenset(
 )
 MAX_ITEMS = 1_000
 MAX_TEXT = 100_000
+MAX_URI = 1_500  # some of them are keys of an index
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
 TYPE_TOKEN = re.compile(r"[^,;|()\s]+")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -202,13 +203,13 @@ Check = Callable[[_Place, Json, Names], Json]
 
 
 def _text(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT or "\0" in value:
         raise place.wrong("must be a text that is not empty")
     return value
 
 
 def _any_text(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
         raise place.wrong("must be a text")
     return value
 
@@ -220,7 +221,7 @@ def _truth(place: _Place, value: Json, _names: Names) -> bool:
 
 
 def _uri(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or not URI.match(value) or len(value) > 4_000:
+    if not isinstance(value, str) or not URI.match(value) or len(value) > MAX_URI:
         raise place.wrong("must be a URI")
     return value
 

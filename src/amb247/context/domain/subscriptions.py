@@ -401,7 +401,11 @@ def _next_revision(cursor: Any) -> int:
     cursor.execute("UPDATE context_subscription_revision SET revision = revision + 1 RETURNING revision")
     row = cursor.fetchone()
     if row is None:  # the table was emptied: by a restore, by tests
-        cursor.execute("INSERT INTO context_subscription_revision (revision) VALUES (1) RETURNING revision")
+        # No number that a running engine may know already.
+        cursor.execute(
+            "INSERT INTO context_subscription_revision (revision) "
+            "VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING revision"
+        )
         row = cursor.fetchone()
     return int(row[0])
 

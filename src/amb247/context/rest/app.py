@@ -16,8 +16,18 @@ from starlette.types import Receive, Scope, Send
 from amb247.context.domain.queries.find import get_many
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
-from amb247.context.rest import batch, contexts, discovery, entities, queries, subscriptions, temporal
+from amb247.context.rest import (
+    batch,
+    contexts,
+    discovery,
+    entities,
+    queries,
+    registrations,
+    subscriptions,
+    temporal,
+)
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
+from amb247.context.rest.sources import Sources
 from amb247.context.rest.threads import Committers, Lookups, Readers
 
 log = logging.getLogger("amb247.ngsi")
@@ -35,6 +45,7 @@ class State:
         self.committers = Committers()
         self.lookups = Lookups(self.readers, get_many)
         self.fetchers = Readers()
+        self.sources = Sources()
 
 
 class NgsiApp:
@@ -76,6 +87,7 @@ class NgsiApp:
         self.state.committers.stop()
         self.state.readers.stop()
         self.state.fetchers.stop()
+        self.state.sources.stop()
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -131,7 +143,7 @@ class NgsiApp:
 
 
 def problem_response(problem: NgsiError) -> Response:
-    headers = dict(CHALLENGE) if isinstance(problem, Unauthorized) else {}
+    headers = dict(CHALLENGE if isinstance(problem, Unauthorized) else problem.headers)
     return Response(orjson.dumps(problem.document()), problem.status, headers, media_type=PROBLEM)
 
 
@@ -147,5 +159,5 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    parts = (contexts, entities, batch, queries, discovery, temporal, subscriptions)
+    parts = (contexts, entities, batch, queries, discovery, temporal, subscriptions, registrations)
     return NgsiApp([route for part in parts for route in part.ROUTES], Gate(person_of_cookie))
