@@ -30,6 +30,7 @@ export default defineConfig({
         app: "src/entries/app.ts",
         centre: "src/entries/centre.ts",
         chart: "src/entries/chart.ts",
+        explorer: "src/entries/explorer.ts",
       },
     },
   },

@@ -25,16 +25,19 @@ from amb247.context.data import (
     UpsertReport,
 )
 from amb247.context.domain import delete as _delete
+from amb247.context.domain import expiry as _expiry
 from amb247.context.domain import feeds as _feeds
 from amb247.context.domain import intake as _intake
+from amb247.context.domain import retention as _retention
+from amb247.context.domain import rollups as _rollups
+from amb247.context.domain import tenants as _tenants
 from amb247.context.domain import upsert as _upsert
 from amb247.context.domain.feeds import FeedHandle
 from amb247.context.domain.partitions import prepare_ahead as _prepare_partitions
 from amb247.context.domain.queries import changes as _changes
 from amb247.context.domain.queries import entities as _entities
 from amb247.context.domain.queries import history as _history
-from amb247.context.domain.retention import apply_retention
-from amb247.context.domain.rollups import mark_ahead, roll_up
+from amb247.context.domain.rollups import mark_ahead
 
 __all__ = [
     "FeedHandle",
@@ -55,9 +58,11 @@ __all__ = [
     "newest_cursor",
     "prepare_ahead",
     "query",
+    "remove_expired",
     "roll_up",
     "stream",
     "take_entities",
+    "tenants",
     "upsert",
     "values_at",
 ]
@@ -118,10 +123,34 @@ def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
     return _delete.delete(entity_ids, source=source)
 
 
-def prepare_ahead() -> None:
+def tenants() -> list[str]:
+    """Every NGSI-LD tenant; the first, '', is the city itself."""
+    return _tenants.all_tenants()
+
+
+def prepare_ahead(*, tenant: str = "") -> None:
     """Partitions of the coming days and marks of the coming hours, so that no writer has to make them. Idempotent."""
-    _prepare_partitions()
-    mark_ahead()
+    with _tenants.inside(tenant):
+        _prepare_partitions()
+        mark_ahead()
+
+
+def roll_up(*, now: datetime | None = None, limit: int = 48, tenant: str = "") -> list[datetime]:
+    """Make the figures of closed, touched hours, each in its own transaction; the hours done. Idempotent."""
+    with _tenants.inside(tenant):
+        return _rollups.roll_up(now=now, limit=limit)
+
+
+def apply_retention(*, now: datetime | None = None, tenant: str = "") -> dict[str, int]:
+    """Delete what is past its term; rows deleted per type, and partitions dropped. Hourly figures stay."""
+    with _tenants.inside(tenant):
+        return _retention.apply_retention(now=now)
+
+
+def remove_expired(*, now: datetime | None = None, tenant: str = "") -> int:
+    """Delete the entities whose `expiresAt` has come; how many they were. Idempotent."""
+    with _tenants.inside(tenant):
+        return _expiry.remove_expired(now=now)
 
 
 def get(entity_id: str) -> dict[str, Any] | None:

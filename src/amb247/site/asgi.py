@@ -30,6 +30,8 @@ django.setup()
 
 from amb247.centre.events import EventStream  # noqa: E402 - models need the set-up above
 from amb247.centre.live import service  # noqa: E402
+from amb247.context.delivery.service import service as delivery  # noqa: E402
+from amb247.context.delivery.streams import streams  # noqa: E402
 from amb247.context.rest.app import ngsi_app  # noqa: E402
 from amb247.site import health, metrics  # noqa: E402
 from amb247.site.access import person_of_cookie, visible_in_centre  # noqa: E402
@@ -53,12 +55,15 @@ def build_application() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        delivery.start(os.environ["AMB_DATABASE_URL"])
         service.start(os.environ["AMB_DATABASE_URL"], find_areas)
         try:
             yield
         finally:
             stream.closing.set()
             service.stop()
+            await streams.stop()
+            await asyncio.to_thread(delivery.stop)
             await asyncio.to_thread(ngsi.stop)
 
     application = Starlette(

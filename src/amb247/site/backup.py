@@ -128,6 +128,8 @@ def _settle_feed() -> None:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE context_change")
         cursor.execute("DELETE FROM context_feed_floor")
+        cursor.execute("DELETE FROM context_delivery")
+        cursor.execute("UPDATE context_subscription SET made_tx = '0'")
 
 
 def _files() -> dict[str, Path]:

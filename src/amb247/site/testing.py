@@ -17,6 +17,7 @@ from amb247.site import frontend_build
 from amb247.site.messages import compile_catalogues
 from amb247.site.terminal import BROKEN, OK, REFUSED, complain, say
 
+WORKERS = 2
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 
 
@@ -33,7 +34,7 @@ def run_test(chosen: argparse.Namespace) -> int:
     if chosen.rest:
         return run_pytest([part for part in chosen.rest if part != "--"])
     failed = [name for name, command, folder in checks() if not passes(name, command, folder)]
-    if run_pytest(["-n", "2", "--dist", "loadfile"]):
+    if run_pytest(["-n", str(WORKERS), "--dist", "loadfile"], servers=WORKERS):
         failed.append("pytest")
     say(
         f"{'Todo pasa' if not failed else 'FALLA: ' + ', '.join(failed)} ({time.monotonic() - started:.0f} s)"
@@ -73,17 +74,24 @@ def passes(name: str, command: list[str], folder: Path) -> bool:
     return done.returncode == 0
 
 
-def run_pytest(arguments: list[str]) -> int:
-    """The tests on a server and data directory of their own, gone afterwards."""
+def run_pytest(arguments: list[str], *, servers: int = 1) -> int:
+    """The tests on servers and a data directory of their own, gone afterwards; `tests/own_server.py` shares them out."""
     from amb247.kernel.engine import open_engine
 
     with tempfile.TemporaryDirectory(prefix="amb-test-") as folder:
         data = Path(folder)
         data.chmod(0o755)
         given = os.environ.get("AMB_DATABASE_URL")
-        engine = None if given else open_engine(data)
+        engines = []
+        if not given:
+            for number in range(servers):
+                place = data / f"server-{number}"
+                place.mkdir(mode=0o755)
+                engines.append(open_engine(place))
         environment = os.environ | {
-            "AMB_DATABASE_URL": given or (engine.url if engine else ""),
+            "AMB_DATABASE_URL": given or engines[0].url,
+            "AMB_TEST_URLS": " ".join(engine.url for engine in engines),
+            "PYTEST_PLUGINS": "own_server",
             "AMB_DATA": folder,
             "PYTHONPATH": str(checkout() / "tests"),
         }
@@ -92,7 +100,7 @@ def run_pytest(arguments: list[str]) -> int:
                 [sys.executable, "-m", "pytest", *arguments], cwd=checkout(), env=environment, check=False
             ).returncode
         finally:
-            if engine is not None:
+            for engine in engines:
                 engine.stop()
 
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("centro/", include("amb247.centre.web.urls")),
     path("territorio/", include("amb247.territory.web.urls")),
     path("movilidad/", include("amb247.mobility.web.urls")),
+    path("contexto/", include("amb247.context.web.urls")),
     path("fuentes/", views.feeds, name="feeds"),
     path("fuentes/<slug:slug>/", views.feed, name="feed"),
 ]

@@ -114,6 +114,52 @@ def test_columns_grow():
     assert np.count_nonzero(city.layers["streetlight"].area[:500] >= 0) == 500
 
 
+NONSENSE = [
+    {"type": "Property", "value": "north"},
+    {"type": "Property", "value": {"a": [1]}},
+    {"type": "Relationship", "object": ["urn:x:1"]},
+    {"type": "JsonProperty", "json": None},
+    {"type": "ListProperty", "valueList": []},
+    {"type": "LanguageProperty", "languageMap": {"es": "x"}},
+    [{"type": "Property", "value": "a", "datasetId": "urn:x:d"}, {"type": "Property", "value": 3}],
+    None,
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_what_any_program_may_send_stops_nobody(nonsense):
+    """The NGSI-LD interface takes every attribute kind under every name; the map goes on with what it understands."""
+    bus, lamp = vehicle(at=now(), speed=10.0), streetlight()
+    city = picture(bus, lamp)
+    for entity_type, entity_id in [(one["type"], one["id"]) for one in (bus, lamp)] + [
+        ("Alert", "urn:ngsi-ld:Alert:x")
+    ]:
+        names = (
+            "bearing",
+            "name",
+            "status",
+            "routeShortName",
+            "location",
+            "severity",
+            "dateIssued",
+            "alertSource",
+        )
+        attributes = dict.fromkeys(names, nonsense)
+        city.apply(
+            [Change(Cursor(5, 5), now(), "updated", entity_id, [entity_type], attributes, "")], Cursor(5, 5)
+        )
+    city.take_news([None])
+    list_things(city, Filters(), None)
+
+
+def test_a_thing_without_location_leaves_the_map():
+    bus = vehicle(at=now(), speed=10.0)
+    city = picture(bus)
+    gone = Change(Cursor(5, 5), now(), "updated", bus["id"], ["Vehicle"], {"location": None}, "")
+    city.apply([gone], Cursor(5, 5))
+    assert city.counts(None)["vehicle"]["ok"] == 0
+
+
 def test_many_lamps_at_once_reload_tiles_instead():
     city = picture(*(streetlight(i, at=now()) for i in range(3_100)))
     city.apply([change(streetlight(i, at=now(), powerState="off")) for i in range(3_100)], Cursor(2, 2))

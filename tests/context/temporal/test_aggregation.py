@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amb247.context import api
 from amb247.context.domain.queries.aggregation import aggregate
-from amb247.context.domain.queries.evolution import Head, head_of
+from amb247.context.domain.queries.evolution import Head, find_heads, head_of
 from amb247.context.domain.rollups import roll_up
 from amb247.context.ngsi_errors import InvalidRequest
 from amb247.context.querying.query import Query
@@ -174,6 +174,22 @@ def test_hours_from_before_the_spread_was_kept_still_serve():
     ]
     deviating = between(FIRST, FIRST + 2 * HOUR, methods=("sumsq",), period=Period(0, 3_600_000_000))
     assert len(aggregate(heads(PROBE), deviating)[0].attributes["speed"][0].buckets) == 1
+
+
+def test_hourly_figures_are_found_after_the_instances_are_forgotten():
+    remember([Fact(PROBE, name, FIRST + timedelta(minutes=m), m) for name in ("a", "b") for m in range(90)])
+    roll_up(limit=1_000)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM context_history")
+    query = between(FIRST, FIRST + 2 * HOUR, methods=("sum",), period=Period(0, 3_600_000_000))
+    found = find_heads(Query(), query)
+    assert [head.id for head in found] == [PROBE]
+    assert {
+        name: [bucket.figures["sum"] for bucket in several[0].buckets]
+        for name, several in aggregate(found, query)[0].attributes.items()
+    } == {name: [sum(range(60)), sum(range(60, 90))] for name in ("a", "b")}
+    assert find_heads(Query(), query, attributes=["c"]) == []
+    assert find_heads(Query(), between(FIRST, FIRST + HOUR)) == []
 
 
 def test_hourly_means_do_not_see_hours_without_numbers():

@@ -111,9 +111,9 @@ def test_instances_keep_all_that_they_carried():
     )
     taken = evolve([head_of(PROBE, Query())], EVER).evolutions[0].attributes["speed"]
     assert [one.instance for one in taken] == [
-        given_ | {"observedAt": "2026-08-01T12:00:00.000Z"},
-        {"type": "Property", "value": 7, "unitCode": "KMH", "observedAt": "2026-08-01T13:00:00.000Z"},
-        {"type": "Property", "value": 0.5, "observedAt": "2026-08-01T14:00:00.000Z"},
+        given_ | {"observedAt": "2026-08-01T12:00:00Z"},
+        {"type": "Property", "value": 7, "unitCode": "KMH", "observedAt": "2026-08-01T13:00:00Z"},
+        {"type": "Property", "value": 0.5, "observedAt": "2026-08-01T14:00:00Z"},
     ]
     assert len({one.seq for one in taken}) == 3
 
@@ -222,7 +222,7 @@ def test_pages_lose_and_repeat_nothing(db, monkeypatch, facts, limit, query, bac
         while rest is not None:
             part = evolve(heads, rest, limit=limit)
             taken = [
-                (one.id, name, t.time, t.instance["value"])
+                (one.id, name, datetime.fromisoformat(t.time), t.instance["value"])
                 for one in part.evolutions
                 for name, several in one.attributes.items()
                 for t in several
@@ -408,3 +408,17 @@ def test_a_temporal_entity_lies_where_its_newest_location_says():
     evolution_of(PROBE, location=[place(-73.1, 7.1, FIRST + 2 * HOUR)])
     assert found(Query(restriction=NORTH)) == [PROBE]
     assert datetime.now(UTC) > FIRST
+
+
+@given(
+    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)).map(
+        lambda d: d.replace(tzinfo=UTC)
+    )
+)
+def test_times_are_written_as_everywhere_else(moment):
+    from amb247.context.documents.temporal import brief
+    from amb247.context.domain.queries.evolution_sql import moment_of, written
+
+    text = str(moment).removesuffix("+00:00")
+    raw = (text.rstrip("0") if "." in text else text) + "+00"  # as PostgreSQL has it
+    assert (written(raw), moment_of(raw)) == (brief(moment), moment)

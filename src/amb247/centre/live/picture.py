@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from amb247.centre.live.layers import ALERT, BY_TYPE, LAYERS, OK, SEVERITIES, STALE, STATES, LayerSpec
 from amb247.context.data import Change, Cursor
+from amb247.context.vocabulary import usable
 
 PREFIX = "urn:ngsi-ld:"
 MANY_LAMPS = 3_000  # more changes than this in one frame: the browser reloads its tiles instead
@@ -97,6 +98,9 @@ class Layer:
         """Apply changed attributes of one thing."""
         row = self.row_of.get(entity_id)
         location = attributes.get("location")
+        if row is not None and "location" in attributes and location is None:
+            self.remove(entity_id)  # it is nowhere now
+            return
         if row is not None and not self.alive[row] and location is not None:
             self.alive[row] = True  # it speaks again
             self.gone.discard(int(self.key[row]))
@@ -108,8 +112,12 @@ class Layer:
             self._place(row, location)
         parts = self.parts[row]
         for name in self.spec.parts:
-            instance = attributes.get(name)
-            if isinstance(instance, dict):
+            if name not in attributes:
+                continue
+            instance = attributes[name]
+            if instance is None:
+                parts.pop(name, None)
+            else:
                 parts[name] = instance.get("value")
         state = self.spec.state(parts)
         if self.state[row] != STALE or location is not None or state != OK:
@@ -342,9 +350,9 @@ class Picture:
         for name in types:
             spec = BY_TYPE.get(name)
             if spec is not None:
-                self.layers[spec.key].take(entity_id, attributes)
+                self.layers[spec.key].take(entity_id, usable(name, attributes))
             elif name == ALERT:
-                self._take_alert(entity_id, attributes)
+                self._take_alert(entity_id, usable(name, attributes))
 
     def _delete(self, entity_id: str, types: Sequence[str]) -> None:
         for name in types:
@@ -356,13 +364,14 @@ class Picture:
 
     def describe_alert(self, entity: dict[str, Any]) -> dict[str, Any]:
         """An Alert entity as the front end takes it."""
-        return self._describe(entity["id"], entity, None)
+        return self._describe(entity["id"], usable(ALERT, entity), None)
 
     def _take_alert(self, entity_id: str, attributes: dict[str, Any]) -> None:
         known = self.alerts.get(entity_id)
         if known is None and "severity" not in attributes:
             # A change of an alert that was over when this picture was loaded: the change alone does not describe it.
-            attributes = (self.read_entity(entity_id) if self.read_entity is not None else None) or attributes
+            entity = self.read_entity(entity_id) if self.read_entity is not None else None
+            attributes = usable(ALERT, entity) if entity else attributes
         alert = self._describe(entity_id, attributes, known)
         if alert["status"] == "active":
             self.alerts[entity_id] = alert
@@ -397,7 +406,7 @@ class Picture:
             alert["issued"] = value.get("@value", "") if isinstance(value, dict) else str(value)
         if isinstance(attributes.get("alertSource"), dict):
             target = attributes["alertSource"].get("object")
-            alert["source"] = short(target if isinstance(target, str) else target[0])
+            alert["source"] = short(target if isinstance(target, str) else next(iter(target), ""))
         location = attributes.get("location")
         if isinstance(location, dict) and location["value"]["type"] == "Point":
             alert["lon"], alert["lat"] = location["value"]["coordinates"][:2]

@@ -15,6 +15,7 @@ from amb247.centre.live.picture import AreaFinder, FrameContent, Picture
 from amb247.context.api import get, stream
 from amb247.context.data import Change, Cursor
 from amb247.context.live import ChangeTail, Topic, event, newest_position
+from amb247.context.vocabulary import usable
 
 PUBLISH_EVERY_S = 0.25
 Areas = frozenset[str] | None
@@ -111,8 +112,10 @@ def encode_frame(news: FrameContent, tiles_version: int) -> bytes:
 def _shown(entities: Any) -> Any:
     """Leave out alerts that are over: they are history."""
     for entity in entities:
-        if entity["type"] == ALERT and entity.get("status", {}).get("value") == "cleared":
-            continue
+        if entity["type"] == ALERT or (isinstance(entity["type"], list) and ALERT in entity["type"]):
+            status = usable(ALERT, entity).get("status") or {}
+            if status.get("value") == "cleared":
+                continue
         yield entity
 
 

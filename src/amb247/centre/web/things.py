@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.utils.formats import date_format, number_format
-from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
-
 from amb247.centre.access import Visible
 from amb247.centre.live.layers import BY_TYPE, OK, STATES
 from amb247.centre.live.picture import PREFIX, Picture, is_inside, short
-from amb247.centre.phrases import ATTRIBUTES, CATEGORIES, TYPES, UNITS, VALUES, VALUES_OF
 from amb247.context import api as context
+from amb247.context.phrases import ATTRIBUTES, CATEGORIES, TYPES, UNITS, VALUES_OF, in_words
 from amb247.territory import api as territory
 
 HIDDEN = frozenset({"location", "path", "synthetic", "name", "source"})
@@ -123,24 +119,6 @@ def _attribute(name: str, instance: dict[str, Any]) -> dict[str, Any]:
         if isinstance(instance.get("providedBy"), dict)
         else "",
     }
-
-
-def in_words(value: Any) -> str:
-    """A value as a person reads it, in the language of the page."""
-    if isinstance(value, bool):
-        return _("sí") if value else _("no")
-    if isinstance(value, (int, float)):
-        return number_format(round(value, 2) if isinstance(value, float) else value, use_l10n=True)
-    if isinstance(value, dict) and "@value" in value:
-        try:
-            return date_format(localtime(datetime.fromisoformat(value["@value"])), "j M Y H:i")
-        except ValueError:
-            return str(value["@value"])
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {in_words(part)}" for key, part in value.items())[:300]
-    if isinstance(value, list):
-        return ", ".join(in_words(part) for part in value)[:300]
-    return str(VALUES.get(value, value))[:300]
 
 
 def _drawable(entity: dict[str, Any], thing_id: str) -> list[dict[str, str]]:

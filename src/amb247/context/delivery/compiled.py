@@ -8,7 +8,7 @@ ETSI GS CIM 009 v1.8.1, 5.8.6 (notification behaviour), 5.3.1 (Notification), 6.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,20 +18,23 @@ import orjson
 from amb247.context.delivery.feed import Notable
 from amb247.context.delivery.http import request_head
 from amb247.context.delivery.lanes import Item
+from amb247.context.documents.join import check_projection, join_flat, join_inline
 from amb247.context.documents.kinds import VALUE_KEY
-from amb247.context.documents.represent import Form, Pick, represent
+from amb247.context.documents.projection import Pick, parse_projection
+from amb247.context.documents.represent import Form, represent
 from amb247.context.domain.contexts import context_of
 from amb247.context.domain.endpoints import STREAM, Address, parse_address
 from amb247.context.domain.selection import query_of
 from amb247.context.domain.subscriptions import Subscription
 from amb247.context.jsonld.context import CORE, Context
 from amb247.context.ngsi_errors import NgsiError
-from amb247.context.querying.matching import matcher
+from amb247.context.querying.matching import matcher, selector_matcher
 from amb247.context.querying.query import Query
 from amb247.context.stored import Instance, Stored
 
 log = logging.getLogger(__name__)
 Json = Any
+Lookup = Callable[[Sequence[str]], Mapping[str, Stored]]
 
 LINK = '<{}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 NULL = "urn:ngsi-ld:null"
@@ -60,6 +63,7 @@ class Compiled:
     tells_gone: bool  # its deletion does
     watched: frozenset[str] | None
     query: Query
+    fits: Callable[[Stored], bool]  # its selectors
     matches: Callable[[Stored], bool]  # all of the query but its selectors, which the index has looked at
     context: Context
     form: Form
@@ -77,6 +81,8 @@ class Compiled:
     mqtt_metadata: bytes = b""
     mqtt_version: str = "mqtt5.0"
     mqtt_qos: int = 0
+    join: str | None = None
+    join_level: int = 1
 
     @property
     def id(self) -> str:
@@ -100,9 +106,7 @@ class Compiled:
         if change.op == "deleted":
             return self.tells_gone and (self.watched is None or not self.watched.isdisjoint(change.before))
         if change.op == "created":
-            return self.tells_new and (
-                self.watched is None or not self.watched.isdisjoint(change.attributes)
-            )
+            return self.tells_new and (self.watched is None or not self.watched.isdisjoint(change.attributes))
         before, watched, triggers = change.before, self.watched, self.triggers
         for name, value in change.attributes.items():
             if watched is None or name in watched:
@@ -124,7 +128,13 @@ class Compiled:
         return text
 
     def represent(self, stored: Stored) -> bytes:
-        return orjson.dumps(represent(stored, self.context, self.form), option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(represent(stored, self.context, self.form))
+
+    def represent_joined(self, stored: Sequence[Stored], lookup: Lookup) -> list[bytes]:
+        """Entities with those that they point to, as they are now; not on the engine's loop."""
+        make = join_inline if self.join == "inline" else join_flat
+        shown = make(stored, self.context, self.form, lookup=lookup, level=self.join_level)
+        return [orjson.dumps(one) for one in shown]
 
     def told(self, change: Notable) -> Stored:
         """The entity with what was removed (as NGSI-LD Null) and, where asked, what was there before."""
@@ -143,12 +153,15 @@ class Compiled:
         for name, value in change.attributes.items():
             previous = change.before.get(name)
             if value is None and previous is not None:
-                attributes[name] = _each(
-                    previous, lambda one: _gone(one, change.at, shows=self.show_changes)
-                )
+                attributes[name] = _each(previous, lambda one: _gone(one, change.at, shows=self.show_changes))
             elif self.show_changes and previous is not None and value is not None:
                 attributes[name] = _with_previous(value, previous)
         return replace(stored, attributes=attributes)
+
+
+def stream_form_of(one: Compiled) -> Compiled:
+    """The same for a stream of events, which has neither headers nor MQTT's wrapping: the body says its @context."""
+    return replace(one, has_context=True, address=parse_address("sse:events"))
 
 
 def compile_subscription(row: Subscription, tenant: str) -> Compiled:
@@ -180,6 +193,7 @@ def compile_subscription(row: Subscription, tenant: str) -> Compiled:
         tells_gone=tells_gone,
         watched=None if watched is None else frozenset(watched),
         query=query,
+        fits=selector_matcher(query.selectors),
         matches=matcher(replace(query, selectors=())),
         context=context,
         form=form,
@@ -193,7 +207,10 @@ def compile_subscription(row: Subscription, tenant: str) -> Compiled:
         interval_s=document.get("timeInterval", 0),
         content_type=accept,
         has_context=has_context,
+        join=None if notification.get("join", "@none") == "@none" else notification["join"],
+        join_level=notification.get("joinLevel", 1),
     )
+    check_projection(form, join=compiled.join, level=compiled.join_level)
     headers = list(receiver)
     if not has_context:
         headers.append(("Link", LINK.format(context.link)))
@@ -234,14 +251,15 @@ def form_of(document: dict[str, Json]) -> Form:
         sys_attrs=notification.get("sysAttrs", False),
         lang=document.get("lang"),
         attrs=None if names is None else tuple(names),
-        pick=_picks(notification.get("pick")),
-        omit=_picks(notification.get("omit")),
+        pick=_picks(notification.get("pick"), "notification.pick"),
+        omit=_picks(notification.get("omit"), "notification.omit"),
         dataset_ids=None if datasets is None else tuple(datasets),
     )
 
 
-def _picks(names: Sequence[str] | None) -> tuple[Pick, ...] | None:
-    return None if names is None else tuple(Pick(name) for name in names)
+def _picks(names: Sequence[str] | None, member: str) -> tuple[Pick, ...] | None:
+    """Names are internal already: under the core context they stay what they are."""
+    return None if names is None else parse_projection(",".join(names), CORE, parameter=member)
 
 
 def body_of(subscription: Compiled, item: Item) -> bytes:
@@ -254,15 +272,12 @@ def body_of(subscription: Compiled, item: Item) -> bytes:
     if item.accept == "application/geo+json":
         data = b'{"type":"FeatureCollection","features":' + data + context + b"}"
         context = b""
-    body = (
-        b'{"id":%b,"type":"Notification","subscriptionId":%b,"notifiedAt":"%b","data":%b%b}'
-        % (
-            orjson.dumps(item.id),
-            orjson.dumps(item.subscription_id),
-            item.notified_at.encode(),
-            data,
-            context,
-        )
+    body = b'{"id":%b,"type":"Notification","subscriptionId":%b,"notifiedAt":"%b","data":%b%b}' % (
+        orjson.dumps(item.id),
+        orjson.dumps(item.subscription_id),
+        item.notified_at.encode(),
+        data,
+        context,
     )
     if subscription.address.is_mqtt:
         return b'{"metadata":%b,"body":%b}' % (subscription.mqtt_metadata, body)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 LOCK = 247_050  # advisory, held as long as this process delivers
 STAND_BY_S = 1.0
 IDLE_S = 1.0  # look at the feed at least this often: a lost notification of the database costs a second
+TENANTS_S = 30.0
 GATHER_S = 0.003  # what comes within it is read together
 COMING_S = 0.01  # rows are there but an earlier transaction still runs
 FLUSH_S = 0.2  # at most this often while much is going on ...
@@ -48,7 +49,12 @@ class Engine:
         self._news = asyncio.Event()
         self._dirty = asyncio.Event()
         self._current_schema: dict[int, str] = {}
-        self._reading = asyncio.Lock()  # one user of the reading connection at a time: its tenant is a setting of it
+        self._reading = (
+            asyncio.Lock()
+        )  # one user of the reading connection at a time: its tenant is a setting of it
+        self._has_new_tenant = False
+        self._touched: set[str] = set()  # tenants whose subscriptions or dead letters changed
+        self._writing: asyncio.Task[None] | None = None
         self._periodic: set[asyncio.Task[None]] = set()
         self.flushes = 0
 
@@ -123,6 +129,8 @@ class Engine:
         tenants, self.tenants = self.tenants, {}
         for tenant in tenants.values():
             await tenant.close()
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
         try:
             for tenant in tenants.values():
                 await self._enter(writer, tenant.name)
@@ -136,21 +144,35 @@ class Engine:
     # --- tasks -----------------------------------------------------------------------------------------------------
 
     async def _listen(self, listener: Any) -> None:
-        async for _ in listener.notifies():
+        async for one in listener.notifies():
+            if one.channel == DELIVERY_CHANNEL:
+                self._touched.add(one.payload)
+                self._has_new_tenant |= one.payload not in self.tenants
             self._news.set()
         raise psycopg.OperationalError("the listening connection ended")
 
     async def _follow(self, reader: Any) -> None:
         """Read what there is, tenant by tenant, then wait for more."""
         looked_for_tenants = time.monotonic()
+        visited: dict[str, float] = {}
         while True:
             self._news.clear()
             is_more = is_coming = False
-            if time.monotonic() - looked_for_tenants > 5 * IDLE_S:
+            if self._has_new_tenant or time.monotonic() - looked_for_tenants > TENANTS_S:
                 looked_for_tenants = time.monotonic()
+                self._has_new_tenant = False
                 async with self._reading:
                     await self._find_tenants(reader)
+            touched, self._touched = self._touched, set()
             for tenant in list(self.tenants.values()):
+                now = time.monotonic()
+                if (
+                    tenant.is_quiet
+                    and tenant.name not in touched
+                    and now - visited.get(tenant.name, -TENANTS_S) < TENANTS_S
+                ):
+                    continue
+                visited[tenant.name] = now
                 async with self._reading, reader.cursor() as cursor:
                     await self._enter(reader, tenant.name)
                     answer = await tenant.read(cursor)
@@ -183,13 +205,18 @@ class Engine:
             last = time.monotonic()
             for tenant in list(self.tenants.values()):
                 if tenant.has_news:
-                    await self._enter(writer, tenant.name)
-                    await tenant.flush(writer)
-                    self.flushes += 1
+                    # Never broken off half-way: what was taken from the tenant must get into the table.
+                    self._writing = asyncio.create_task(self._write(writer, tenant))
+                    await asyncio.shield(self._writing)
                 if tenant.wants_load:
                     self._news.set()
                 if tenant.window:  # what is under way may have to be written down next time
                     self._dirty.set()
+
+    async def _write(self, writer: Any, tenant: TenantDelivery) -> None:
+        await self._enter(writer, tenant.name)
+        await tenant.flush(writer)
+        self.flushes += 1
 
     async def _tidy(self, reader: Any) -> None:
         while True:

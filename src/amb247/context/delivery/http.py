@@ -37,9 +37,13 @@ class AddressClosed(OSError):
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; one request at a time. Callbacks of httptools set what the answer says."""
+    """One connection; one request at a time.
 
-    __slots__ = ("answer", "connection", "headers", "is_open", "loop", "parser", "seen", "since", "transport")
+    The status line is the answer. The rest of it is read so that the connection can serve again; if it never ends or is
+    broken off (a server of HTTP/1.0 ends its answers by closing), the status still counts.
+    """
+
+    __slots__ = ("answer", "headers", "is_open", "loop", "parser", "seen", "since", "status", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -48,6 +52,7 @@ class _Connection(asyncio.Protocol):
         self.answer: asyncio.Future[int] | None = None
         self.headers: dict[bytes, bytes] = {}
         self.is_open = False
+        self.status = 0
         self.seen = 0
         self.since = 0.0
 
@@ -84,22 +89,24 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
 
-    def on_message_complete(self) -> None:
+    def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
-        if status < 200:  # 100 Continue and its like
-            self.parser = httptools.HttpResponseParser(self)
-            return
-        if not self.parser.should_keep_alive():
-            self.close()
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_result(status)
+        if status >= 200:  # else 100 Continue and its like: the answer follows
+            self.status = status
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            if not self.parser.should_keep_alive():
+                self.close()
+            if self.answer is not None and not self.answer.done():
+                self.answer.set_result(self.status)
 
     # ours
     async def ask(self, request: bytes) -> int:
         assert self.transport is not None
         self.parser = httptools.HttpResponseParser(self)
         self.headers = {}
-        self.seen = 0
+        self.status = self.seen = 0
         self.answer = self.loop.create_future()
         self.transport.write(request)
         try:
@@ -115,7 +122,10 @@ class _Connection(asyncio.Protocol):
     def _fail(self, problem: Exception) -> None:
         self.is_open = False
         if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(problem)
+            if self.status:
+                self.answer.set_result(self.status)
+            else:
+                self.answer.set_exception(problem)
         if self.transport is not None:
             self.transport.abort()
 
@@ -143,11 +153,16 @@ class HttpSender:
                     except OSError:
                         if reused is None or reused.seen:
                             raise
-                        connection = None  # it was closed while idle; the next one is asked, at last a new one
+                        connection = (
+                            None  # it was closed while idle; the next one is asked, at last a new one
+                        )
         except TimeoutError:
-            if connection is not None:
-                connection.close()
-            return trouble(f"no answer within {timeout_s:g} s")
+            if connection is None:
+                return trouble(f"no connection within {timeout_s:g} s")
+            connection.close()
+            if not connection.status:
+                return trouble(f"no answer within {timeout_s:g} s")
+            status = connection.status
         except AddressClosed as problem:
             return Outcome("refused", str(problem))
         except (OSError, ssl.SSLError) as problem:

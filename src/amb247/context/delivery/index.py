@@ -9,12 +9,11 @@ query is then evaluated. Nothing that fits may be left out: where a value is not
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from amb247.context.delivery.compiled import Compiled
-from amb247.context.querying.matching import ENTITY_MEMBERS, selector_matcher
-from amb247.context.querying.query import AllOf, Compare, Expr, Selector, Value
+from amb247.context.querying.query import ENTITY_MEMBERS, AllOf, Compare, Expr, Selector, Value
 from amb247.context.stored import Instance, Stored
 
 MAX_ENTITIES = 50_000
@@ -60,7 +59,6 @@ class Index:
         self.naming = [one for one in self.all if any(_names_entities(each) for each in one.query.selectors)]
         naming = {id(one) for one in self.naming}
         self.by_types = [one for one in self.all if id(one) not in naming]
-        self.fits = {id(one): selector_matcher(one.query.selectors) for one in self.all}
         self._types: dict[tuple[str, ...], _OfTypes] = {}
         self._entities: OrderedDict[tuple[str, tuple[str, ...]], tuple[Compiled, ...]] = OrderedDict()
 
@@ -69,19 +67,15 @@ class Index:
         types = tuple(stored.types)
         of_types = self._types.get(types)
         if of_types is None:
-            of_types = self._types[types] = _OfTypes(one for one in self.by_types if self.fits[id(one)](stored))
+            of_types = self._types[types] = _OfTypes(one for one in self.by_types if one.fits(stored))
         found = of_types.candidates(stored)
         return [*found, *self._naming(stored, types)] if self.naming else found
-
-    def may_concern(self, types: Sequence[str]) -> bool:
-        """Whether to look at an entity of these types at all."""
-        return bool(self.all) and bool(types)
 
     def _naming(self, stored: Stored, types: tuple[str, ...]) -> tuple[Compiled, ...]:
         key = (stored.id, types)
         found = self._entities.get(key)
         if found is None:
-            found = tuple(one for one in self.naming if self.fits[id(one)](stored))
+            found = tuple(one for one in self.naming if one.fits(stored))
             self._entities[key] = found
             if len(self._entities) > MAX_ENTITIES:
                 self._entities.popitem(last=False)

@@ -67,7 +67,8 @@ class Broker:
                     self._drop(client)
                     return trouble(f"not published: {paho.error_string(info.rc)}")
                 # The callback comes from another thread through the loop: it cannot overtake this line.
-                answer = self.waiting[info.mid] = self.loop.create_future()
+                answer: asyncio.Future[Outcome] = self.loop.create_future()
+                self.waiting[info.mid] = answer
                 try:
                     return await answer
                 finally:

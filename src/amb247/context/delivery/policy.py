@@ -29,7 +29,8 @@ class Policy:
 
     def wait_s(self, failures: int) -> float:
         """How long to wait after so many failures in a row, spread so that not everybody comes back at once."""
-        return min(self.longest_wait_s, self.first_wait_s * 2 ** min(failures - 1, 20)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        longest = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(failures - 1, 20))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nobody gains by guessing it
 
 
 def policy_from_environment() -> Policy:

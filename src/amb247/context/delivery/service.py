@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connection
+from psycopg.conninfo import make_conninfo
+
 from amb247.context.delivery.engine import Engine
 from amb247.context.delivery.policy import Policy, policy_from_environment
 
@@ -23,10 +26,14 @@ class DeliveryService:
         self.engine: Engine | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self, url: str, *, policy: Policy | None = None) -> None:
-        """Begin. Returns at once; what is late is delivered as soon as the lock is ours."""
+    def start(self, url: str | None = None, *, policy: Policy | None = None) -> None:
+        """Begin. Returns at once; what is late is delivered as soon as the lock is ours.
+
+        Without `url` it is Django's database.
+        """
         if self.thread is not None:
             return
+        url = url or database_url()
         chosen = policy or policy_from_environment()
         begun = threading.Event()
         self.thread = threading.Thread(
@@ -65,6 +72,15 @@ class DeliveryService:
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run())
+
+
+def database_url() -> str:
+    """Django's own database as psycopg names it."""
+    settings = connection.settings_dict
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    options = {name: value for name, value in settings["OPTIONS"].items() if isinstance(value, str)}
+    named = {name: settings[key] for name, key in names.items() if settings[key]}
+    return make_conninfo(**options | named)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,8 +15,15 @@ from amb247.context.data import Cursor
 from amb247.context.delivery.compiled import Compiled, compile_subscription
 from amb247.context.delivery.lanes import Item
 from amb247.context.documents.subscription import interest_of
-from amb247.context.domain.queries.find import find
-from amb247.context.domain.subscriptions import COLUMNS, LOCK, REFRESH_INTEREST, TABLES, Subscription, from_row
+from amb247.context.domain.queries.find import find, get_many
+from amb247.context.domain.subscriptions import (
+    COLUMNS,
+    LOCK,
+    REFRESH_INTEREST,
+    TABLES,
+    Subscription,
+    from_row,
+)
 from amb247.context.domain.tenants import inside
 from amb247.context.stored import Stored
 
@@ -40,14 +47,19 @@ async def position(cursor: Any) -> Cursor:
         )
         row = await cursor.fetchone()
     place = Cursor(*row)
-    await cursor.execute("SELECT dropped_tx FROM context_feed_floor")
-    floor = await cursor.fetchone()
-    if floor is not None and place.tx < floor[0]:
+    if await is_dropped(cursor, place):
         log.error(
             "changes were dropped from the feed before they were delivered",
-            extra={"delivered_to": str(place), "dropped_tx": floor[0]},
+            extra={"delivered_to": str(place)},
         )
     return place
+
+
+async def is_dropped(cursor: Any, place: Cursor) -> bool:
+    """Whether the feed no longer reaches back to this place."""
+    await cursor.execute("SELECT dropped_tx FROM context_feed_floor")
+    floor = await cursor.fetchone()
+    return floor is not None and place.tx < floor[0]
 
 
 async def newest(cursor: Any) -> Cursor:
@@ -95,11 +107,13 @@ async def changed_subscriptions(cursor: Any, known: Mapping[str, int]) -> Change
     await cursor.execute("SELECT id, revision FROM context_subscription")
     revisions = dict(await cursor.fetchall())
     other = [key for key, number in revisions.items() if known.get(key) != number]
-    rows: list[Row] = []
-    if other:
-        await cursor.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE s.id = ANY(%s)", [other])
-        rows = list(await cursor.fetchall())
+    rows = await subscription_rows(cursor, other) if other else []
     return Changed(rows, [key for key in known if key not in revisions])
+
+
+async def subscription_rows(cursor: Any, ids: Sequence[str]) -> list[Row]:
+    await cursor.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE s.id = ANY(%s)", [list(ids)])
+    return list(await cursor.fetchall())
 
 
 def compile_all(rows: Sequence[Row], tenant: str) -> list[Compiled]:
@@ -127,9 +141,30 @@ def find_all(one: Compiled, tenant: str) -> list[bytes]:
     close_old_connections()
     try:
         with inside(tenant):
-            return [one.represent(stored) for stored in find(one.query)]
+            found: list[Stored] = []
+            while page := find(replace(one.query, offset=len(found))):
+                found += page
+                if len(page) < one.query.limit:
+                    break
+            return _shown(one, found)
     finally:
         connection.close()
+
+
+def joined(one: Compiled, stored: Stored, tenant: str) -> bytes:
+    """On a thread: one entity with those that it points to."""
+    close_old_connections()
+    try:
+        with inside(tenant):
+            return b",".join(_shown(one, [stored]))
+    finally:
+        connection.close()
+
+
+def _shown(one: Compiled, found: Sequence[Stored]) -> list[bytes]:
+    if one.join is None:
+        return [one.represent(stored) for stored in found]
+    return one.represent_joined(found, lambda ids: get_many(ids, one.query.restriction))
 
 
 async def states(cursor: Any, ids: Sequence[str]) -> dict[str, Stored]:
@@ -161,14 +196,18 @@ async def load(cursor: Any, endpoint: str, after: int, to: int, limit: int) -> l
     return list(await cursor.fetchall())
 
 
-async def take_replays(cursor: Any, *, limit: int) -> list[Row]:
-    """Dead letters that somebody wants tried again; from now on they wait like others."""
+REPLAYS = 1_000_000  # taken up at once at most
+
+
+async def take_replays(cursor: Any, *, behind: int) -> list[tuple[str, int]]:
+    """Dead letters that somebody wants tried again take their place behind all others; endpoint and new number of each."""
     await cursor.execute(
-        "UPDATE context_notification SET replay = false WHERE number IN (SELECT number FROM context_notification "
-        f"WHERE replay ORDER BY number LIMIT %s) RETURNING {ITEM}",
-        [limit],
+        "UPDATE context_notification n SET number = %s + again.place, replay = false "
+        "FROM (SELECT number, row_number() OVER (ORDER BY number) AS place FROM context_notification WHERE replay LIMIT %s) again "
+        "WHERE n.number = again.number RETURNING n.endpoint, n.number",
+        [behind, REPLAYS],
     )
-    return sorted(await cursor.fetchall(), key=lambda row: row[0])
+    return list(await cursor.fetchall())
 
 
 async def give_up(cursor: Any, endpoint: str, after: int, to: int, seconds: float) -> None:
@@ -316,4 +355,8 @@ async def write(connection: Any, flush: Flush) -> None:
                 [orjson.dumps(rows).decode()],
             )
         if flush.place is not None:
-            await cursor.execute("UPDATE context_delivery SET tx = %s, seq = %s", list(flush.place))
+            await cursor.execute(
+                "INSERT INTO context_delivery (tx, seq) VALUES (%s, %s) "
+                "ON CONFLICT (only_one) DO UPDATE SET tx = EXCLUDED.tx, seq = EXCLUDED.seq",
+                list(flush.place),
+            )

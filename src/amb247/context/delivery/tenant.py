@@ -18,8 +18,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Literal
+
+import orjson
+import psycopg
+from django.db import DatabaseError
 
 from amb247.context.data import Cursor
 from amb247.context.delivery import feed, store
@@ -100,8 +103,14 @@ class TenantDelivery:
         self.due_changed: dict[str, datetime | None] = {}
         self.wants_load: set[str] = set()
         # What the last look at the tables said:
-        self.is_coming = self.has_replays = False
+        self.is_coming = self.has_replays = self.is_behind = False
         self.is_closed = False
+        self.is_broken = False  # what was to be written was not: only a new turn knows what to write
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing here wants anything of the feed, the clock or the table."""
+        return not (self.interest or self.next_due or self.wants_load or self.window or self.has_news)
 
     # --- start and end -------------------------------------------------------------------------------------------
 
@@ -145,7 +154,7 @@ class TenantDelivery:
             self._schedule(one)
             if before is not None and before.endpoint != one.endpoint:
                 self._move(before.endpoint, one)
-        self.index = Index(self.subscriptions.values())
+        self.index = Index(one for one in self.subscriptions.values() if one.address.scheme != STREAM)
         self.interest = frozenset(
             name for one in self.subscriptions.values() if not one.interval_s for name in store.interest(one)
         )
@@ -163,24 +172,22 @@ class TenantDelivery:
             if not self.interest:
                 self._jump(newest)
                 return "idle"
-        changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
-        # After the feed, so that a subscription made before one of these changes is known when they are matched.
-        while await self.refresh(cursor, behind=changes[-1].position if changes else None):
-            changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
+        limit = PORTION * 4 if self.is_behind else PORTION
+        while True:
+            changes, last, self.is_behind = await feed.read(
+                cursor, self.position, self.interest, self.order, limit=limit
+            )
+            # After the feed, so that a subscription made before one of these changes is known when they are matched.
+            if not await self.refresh(cursor, behind=last):
+                break
         if not changes:
             return "coming" if self.is_coming else "idle"
-        last = changes[-1].position
-        is_full = len(changes) == PORTION
-        if is_full:
-            gaps = self.order.gaps(changes)
-            if gaps:
-                changes += await feed.read(cursor, last, self.interest, limit=0, ids=gaps)
         await self._add_missing_states(cursor, changes)
-        self._tell(self.order.sort(changes))
+        await self._tell(self.order.sort(changes))
         self.position = last
         if self.window or self.position != self.written_position:
             self.wake_flush()
-        return "more" if is_full else "coming" if self.is_coming else "idle"
+        return "more" if self.is_behind else "coming" if self.is_coming else "idle"
 
     def _jump(self, newest: Cursor) -> None:
         if newest > self.position:
@@ -189,11 +196,7 @@ class TenantDelivery:
 
     async def _add_missing_states(self, cursor: Any, changes: Sequence[Notable]) -> None:
         """For changes written before their writer saw the subscription: the present state is the best there is."""
-        lacking = [
-            change
-            for change in changes
-            if change.lacks_state and change.op != "deleted"
-        ]
+        lacking = [change for change in changes if change.lacks_state and change.op != "deleted"]
         if lacking:
             states = await store.states(cursor, sorted({change.entity_id for change in lacking}))
             for change in lacking:
@@ -201,19 +204,26 @@ class TenantDelivery:
                 if stored is not None:
                     change.take_state(stored)
 
-    def _tell(self, changes: Sequence[Notable]) -> None:
+    async def _tell(self, changes: Sequence[Notable]) -> None:
         safe = self.position
         now_text = time_text(datetime.now(UTC))
         now = self.loop.time()
-        is_straight = all(one.position < next_one.position for one, next_one in pairwise(changes))
+        is_straight = feed.is_straight(changes)
         for change in changes:
             if change.is_wanted:
                 for one in self._candidates(change):
+                    problem = ""
                     try:
-                        if one.concerns(change):
-                            self._notify(one, change, safe, now, now_text)
-                    except Exception:  # one subscription's fault must not stop the others'
+                        if not one.concerns(change):
+                            continue
+                        text = await self._text(one, change)
+                    except (DatabaseError, psycopg.Error):
+                        raise
+                    except Exception as fault:  # one subscription's fault must not stop the others'
                         log.exception("a change could not be told", extra={"id": one.id})
+                        text = orjson.dumps({"id": change.entity_id, "type": change.types})
+                        problem = f"the notification could not be made: {fault}"
+                    self._notify(one, change, text, safe, now, now_text, problem)
             if is_straight:  # else the place before all of them is the only one that is safe for each
                 safe = change.position
 
@@ -224,9 +234,21 @@ class TenantDelivery:
             log.exception("a change could not be read", extra={"entity": change.entity_id})
             return ()
 
-    def _notify(self, one: Compiled, change: Notable, safe: Cursor, now: float, now_text: str) -> None:
-        if one.address.scheme == STREAM:
-            return
+    async def _text(self, one: Compiled, change: Notable) -> bytes:
+        if one.join is None or change.op == "deleted":
+            return one.entity_text(change)
+        return await asyncio.to_thread(store.joined, one, one.told(change), self.name)
+
+    def _notify(
+        self,
+        one: Compiled,
+        change: Notable,
+        text: bytes,
+        safe: Cursor,
+        now: float,
+        now_text: str,
+        problem: str,
+    ) -> None:
         self.number += 1
         item = Item(
             number=self.number,
@@ -236,15 +258,16 @@ class TenantDelivery:
             entity_id=change.entity_id,
             notified_at=now_text,
             accept=one.accept,
-            entities=one.entity_text(change),
+            entities=text,
             safe=safe,
             born=now,
             made_at=time.time(),
         )
         self.window.append(item)
-        if one.throttling_s and self._hold(one, item):
-            return
-        self._put(item)
+        if problem:
+            self._bury(item, problem)
+        elif not one.throttling_s or not self._hold(one, item):
+            self._put(item)
 
     def _put(self, item: Item) -> None:
         endpoint = self.endpoint(item.endpoint)
@@ -261,16 +284,18 @@ class TenantDelivery:
     def endpoint(self, uri: str) -> Endpoint:
         found = self.endpoints.get(uri)
         if found is None:
-            found = self.endpoints[uri] = Endpoint(uri, self.policy, self._send, self._settle, self._cooldown_s)
+            found = self.endpoints[uri] = Endpoint(
+                uri, self.policy, self._send, self._settle, self._cooldown_s
+            )
         return found
 
     # --- throttling ----------------------------------------------------------------------------------------------
 
-    def _hold(self, one: Compiled, item: Item) -> bool:
+    def _hold(self, one: Compiled, item: Item, *, was_held: bool = False) -> bool:
         """Keep an item back while its subscription is throttled: of each entity only the last state is told."""
         throttle = self.throttles.setdefault(one.id, Throttle(next_at=self._throttled_until(one)))
         now = self.loop.time()
-        if now >= throttle.next_at and not throttle.held:
+        if now >= throttle.next_at and not throttle.held and not was_held:
             throttle.next_at = now + one.throttling_s
             return False
         item.is_held = True
@@ -476,14 +501,16 @@ class TenantDelivery:
                 break
             self.window.popleft()
         if self.spilled:
-            due += [item for item in self.window if item.is_spilled and not item.is_written and not item.is_done]
+            due += [
+                item for item in self.window if item.is_spilled and not item.is_written and not item.is_done
+            ]
         for item in due:
             item.is_written = True
         return due
 
     async def flush(self, connection: Any, *, everything: bool = False) -> None:
         """Write down how far delivery is. One transaction; a failure ends the engine's turn, which then starts anew."""
-        if not self.has_news:
+        if self.is_broken or not self.has_news:
             return
         due = self._due(everything=everything)
         place = self.window[0].safe if self.window else self.position
@@ -498,10 +525,19 @@ class TenantDelivery:
             health=self.health,
             due=self.due_changed,
         )
-        self.deleted, self.buried, self.tried, self.moved, self.health, self.due_changed = [], {}, {}, {}, {}, {}
+        self.deleted, self.buried, self.tried, self.moved, self.health, self.due_changed = (
+            [],
+            {},
+            {},
+            {},
+            {},
+            {},
+        )
         if taken.is_empty:
             return
+        self.is_broken = True
         await store.write(connection, taken)
+        self.is_broken = False
         self.written_position = place
         for item in due:
             if item.dead_reason is not None:
@@ -525,26 +561,45 @@ class TenantDelivery:
                 continue
             if endpoint.size > self.policy.memory // 2:
                 continue  # asked again when half of it is delivered
-            is_all_written = endpoint.unwritten == 0
-            limit = self.policy.memory // 2
-            rows = await store.load(cursor, uri, endpoint.loaded_to, endpoint.spilled_to, limit)
+            is_all_written, last = endpoint.unwritten == 0, endpoint.spilled_to
+            limit = max(1, self.policy.memory // 2)
+            rows = await store.load(cursor, uri, endpoint.loaded_to, last, limit)
             for row in rows:
                 endpoint.loaded_to = max(endpoint.loaded_to, row[0])
                 self._take_row(row)
             if len(rows) < limit:
                 if is_all_written:
-                    endpoint.loaded_to = max(endpoint.loaded_to, endpoint.spilled_to)
+                    endpoint.loaded_to = max(endpoint.loaded_to, last)
                 self.wants_load.discard(uri)
 
     async def load_replays(self, cursor: Any) -> None:
-        while self.has_replays:
-            rows = await store.take_replays(cursor, limit=PORTION)
-            self.has_replays = len(rows) == PORTION
-            for row in rows:
-                self._take_row(row)
+        """Dead letters to be tried again wait in the table like what did not fit into memory."""
+        if not self.has_replays:
+            return
+        self.has_replays = False
+        behind, self.number = self.number, self.number + store.REPLAYS
+        taken = await store.take_replays(cursor, behind=behind)
+        for uri, number in sorted(taken, key=lambda pair: pair[1]):
+            endpoint = self.endpoint(uri)
+            if not endpoint.has_spilled:
+                endpoint.loaded_to = number - 1
+            endpoint.spilled_to = number
+            self.wants_load.add(uri)
 
     def _take_row(self, row: Sequence[Any]) -> None:
-        number, item_id, subscription_id, uri, entity_id, notified_at, accept, entities, held, attempts, made_at = row
+        (
+            number,
+            item_id,
+            subscription_id,
+            uri,
+            entity_id,
+            notified_at,
+            accept,
+            entities,
+            held,
+            attempts,
+            made_at,
+        ) = row
         one = self.subscriptions.get(subscription_id)
         item = Item(
             number=number,
@@ -563,8 +618,8 @@ class TenantDelivery:
         )
         if one is None:
             self._done(item)
-        elif held and one.throttling_s and self._hold(one, item):
-            return
+        elif held and one.throttling_s:
+            self._hold(one, item, was_held=True)
         elif one.endpoint != uri:
             self._settle(item, MOVED)
         else:
@@ -580,13 +635,17 @@ class TenantDelivery:
                 kept = []
                 for item in endpoint.remove_all():
                     if item.made_at < oldest:
-                        self._bury(item, f"not taken within {self.policy.give_up_s:g} s: the endpoint was in trouble")
+                        self._bury(
+                            item, f"not taken within {self.policy.give_up_s:g} s: the endpoint was in trouble"
+                        )
                     else:
                         kept.append(item)
                 for item in kept:
                     endpoint.put(item)
                 if endpoint.has_spilled:
-                    await store.give_up(cursor, uri, endpoint.loaded_to, endpoint.spilled_to, self.policy.give_up_s)
+                    await store.give_up(
+                        cursor, uri, endpoint.loaded_to, endpoint.spilled_to, self.policy.give_up_s
+                    )
             if endpoint.has_spilled:
                 self.wants_load.add(uri)
             if endpoint.is_idle and uri not in {one.endpoint for one in self.subscriptions.values()}:

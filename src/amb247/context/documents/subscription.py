@@ -38,9 +38,12 @@ GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon",
 NULL = "urn:ngsi-ld:null"
 # Made by the broker: a client may send back what it read, but it does not decide them.
 READ_ONLY = frozenset({"status", "createdAt", "modifiedAt", "deletedAt", "@context"})
-MADE_HERE = frozenset({"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"})
+MADE_HERE = frozenset(
+    {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
+)
 MAX_ITEMS = 1_000
 MAX_TEXT = 100_000
+MAX_URI = 1_500  # some of them are keys of an index
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
 TYPE_TOKEN = re.compile(r"[^,;|()\s]+")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -78,8 +81,7 @@ def parse_subscription(raw: Json, names: Names, *, now: datetime | None = None) 
     if raw.get("type") != "Subscription":
         raise BadRequestData('type: must be "Subscription".')
     document = {
-        key: check(_Place(key), value, names)
-        for key, (value, check) in _known_members(raw, MEMBERS).items()
+        key: check(_Place(key), value, names) for key, (value, check) in _known_members(raw, MEMBERS).items()
     }
     check_whole(document, now=now or datetime.now(UTC), is_new_expiry="expiresAt" in document)
     return document
@@ -201,13 +203,13 @@ Check = Callable[[_Place, Json, Names], Json]
 
 
 def _text(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT or "\0" in value:
         raise place.wrong("must be a text that is not empty")
     return value
 
 
 def _any_text(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
         raise place.wrong("must be a text")
     return value
 
@@ -219,13 +221,18 @@ def _truth(place: _Place, value: Json, _names: Names) -> bool:
 
 
 def _uri(place: _Place, value: Json, _names: Names) -> str:
-    if not isinstance(value, str) or not URI.match(value) or len(value) > 4_000:
+    if not isinstance(value, str) or not URI.match(value) or len(value) > MAX_URI:
         raise place.wrong("must be a URI")
     return value
 
 
 def _positive(place: _Place, value: Json, _names: Names) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
         raise place.wrong("must be a number greater than 0")
     return min(value, 1e9)
 
@@ -468,7 +475,11 @@ def _known_members(raw: Document, table: dict[str, Check]) -> dict[str, tuple[Js
 
 
 def _fragment_of(
-    raw: Document, table: dict[str, Check], names: Names, path: tuple[str, ...], removed: list[tuple[str, ...]]
+    raw: Document,
+    table: dict[str, Check],
+    names: Names,
+    path: tuple[str, ...],
+    removed: list[tuple[str, ...]],
 ) -> Document:
     """The given members, expanded; objects that are merged are walked so that null may remove a member of them."""
     document: Document = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from amb247.context.documents.projection import Pick
@@ -38,15 +39,15 @@ PLURAL: Final = {
 class Taken(NamedTuple):
     """One instance of an attribute in the course of time.
 
-    `time` is what the query's time property says (without a query: `observedAt`, else when it was taken). `instance` is
-    normalized, with internal names and without stamps. `seq` is None for what lives in the state alone. A deletion has
+    `time` is what the query's time property says (without a query: `observedAt`, else when it was taken); times are written
+    as answers have them. `instance` is normalized, with internal names and without stamps. `seq` is None for what lives in the state alone. A deletion has
     the NGSI-LD Null as its value.
     """
 
-    time: datetime
+    time: str
     instance: Instance
-    created: datetime
-    modified: datetime
+    created: str
+    modified: str
     seq: int | None
     deleted: bool = False
 
@@ -151,7 +152,7 @@ def represent_evolution(
     document = _frame(entity, context, form, shape)
     if shape == "temporalValues":
         for name, taken in _kept(entity.attributes, form):
-            document[context.compact(name)] = _simplified(taken, context, form)
+            document[context.compact(name)] = _simplified(entity, taken, context, form)
         return document
     # Stamps are written here, because each instance of the past has its own.
     bare = replace(
@@ -229,24 +230,24 @@ def _stamped(made: Json, taken: Taken, shown: set[str]) -> Json:
     if taken.seq is not None:
         made = {**made, "instanceId": f"{INSTANCE_ID}{taken.seq}"}
     if "createdAt" in shown:
-        made = {**made, "createdAt": brief(taken.created)}
+        made = {**made, "createdAt": taken.created}
     if "modifiedAt" in shown:
-        made = {**made, "modifiedAt": brief(taken.modified)}
+        made = {**made, "modifiedAt": taken.modified}
     if taken.deleted:
-        made = {**made, "deletedAt": brief(taken.time)}
+        made = {**made, "deletedAt": taken.time}
     return made
 
 
-def _simplified(taken: list[Taken], context: Context, form: Form) -> Json:
+def _simplified(entity: Evolution, taken: list[Taken], context: Context, form: Form) -> Json:
     """By kind and datasetId; one object where there is only one such series."""
     bare = replace(form, kind="simplified", sys_attrs=False, dataset_ids=None)
     series: dict[tuple[str, str | None], list[Json]] = {}
     for one in taken:
         kind = one.instance["type"]
-        value = represent_attribute(one.instance, context, bare, created_at=one.created)
+        value = represent_attribute(one.instance, context, bare, created_at=entity.created_at)
         if kind == "LanguageProperty" and form.lang is not None:
             kind = "Property"
-        series.setdefault((kind, one.instance.get("datasetId")), []).append([value, brief(one.time)])
+        series.setdefault((kind, one.instance.get("datasetId")), []).append([value, one.time])
     made = []
     for (kind, dataset), values in series.items():
         each: dict[str, Json] = {"type": kind, PLURAL[kind]: values}
@@ -267,7 +268,8 @@ def _table(series: Series) -> dict[str, Json]:
     return made
 
 
+@lru_cache(maxsize=8_192)
 def brief(moment: datetime) -> str:
-    """In UTC; whole seconds without a fraction, as clients write them."""
+    """In UTC; whole seconds without a fraction, as clients write them. Periods share their ends, so each is written once."""
     text = time_text(moment)
     return text[:-5] + "Z" if text[-5:] == ".000Z" else text

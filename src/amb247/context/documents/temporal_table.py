@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,6 +98,8 @@ def write_part(rows: Iterable[Row], columns: tuple[str, ...], path: Path) -> Non
     import polars as pl
 
     moment = pl.Datetime("us", "UTC")
+    if "at" in data:
+        data["at"] = [datetime.fromisoformat(one) for one in data["at"]]
     order = [*columns[: values + 1], "text", *columns[values + 1 :]]
     types: dict[str, Any] = {"value": pl.Float64, "at": moment, "start": moment, "end": moment}
     schema = {name: types.get(name, pl.String) for name in order}

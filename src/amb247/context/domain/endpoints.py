@@ -108,6 +108,8 @@ def _wrong(reason: str) -> BadRequestData:
 def check_uri(uri: str) -> None:
     """Refuse, when a subscription is made, what could never be delivered."""
     address = parse_address(uri)
+    if address.scheme == STREAM:
+        return
     try:
         literal = ipaddress.ip_address(address.host)
     except ValueError:

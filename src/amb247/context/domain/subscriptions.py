@@ -25,12 +25,15 @@ from amb247.context.documents.subscription import (
 )
 from amb247.context.domain.endpoints import check_uri
 from amb247.context.domain.selection import check_queries
+from amb247.context.domain.tenants import current_tenant
 from amb247.context.domain.validate import time_text
 from amb247.context.jsonld.context import Context
 from amb247.context.ngsi_errors import AlreadyExists, ResourceNotFound
 
 Json = Any
-CHANNEL = "context_delivery"  # wakes the delivery engine: a subscription changed, or dead letters shall be replayed
+CHANNEL = (
+    "context_delivery"  # wakes the delivery engine: a subscription changed, or dead letters shall be replayed
+)
 LOCK = 247_051  # advisory: one maker of interest at a time
 COLUMNS = (
     "s.id, s.document::text, s.context::text, s.owner, s.restriction::text, s.is_active, s.expires_at, "
@@ -71,9 +74,8 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A notification that was given up: the document that was not taken, why, after how many attempts."""
+    """A notification that was given up: the entities that were not taken, why, after how many attempts."""
 
-    number: int
     id: str
     endpoint: str
     entity_id: str
@@ -161,7 +163,8 @@ def page(*, limit: int, offset: int = 0, owner: str | None = None) -> list[Subsc
 def count(*, owner: str | None = None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM context_subscription s WHERE (%s::text IS NULL OR s.owner = %s)", [owner, owner]
+            "SELECT count(*) FROM context_subscription s WHERE (%s::text IS NULL OR s.owner = %s)",
+            [owner, owner],
         )
         return int(cursor.fetchone()[0])
 
@@ -272,14 +275,16 @@ def dead_letters(
     get(subscription_id, owner=owner)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT number, id, endpoint, entity_id, notified_at, entities, attempts, dead_at, reason "
+            "SELECT id, endpoint, entity_id, notified_at, entities, attempts, dead_at, reason "
             "FROM context_notification WHERE subscription_id = %s AND dead_at IS NOT NULL ORDER BY number "
             "LIMIT %s OFFSET %s",
             [subscription_id, limit, offset],
         )
         return [
-            DeadLetter(*row[:5], orjson.loads(f"[{row[5]}]"), row[6], row[7], row[8] or "")
-            for row in cursor.fetchall()
+            DeadLetter(
+                letter, endpoint, entity, at, orjson.loads(f"[{text}]"), attempts, dead_at, reason or ""
+            )
+            for letter, endpoint, entity, at, text, attempts, dead_at, reason in cursor.fetchall()
         ]
 
 
@@ -303,38 +308,38 @@ def count_waiting(subscription_ids: Sequence[str]) -> dict[str, tuple[int, int]]
         return {name: (waiting, dead) for name, waiting, dead in cursor.fetchall()}
 
 
-def replay(subscription_id: str, *, numbers: Sequence[int] | None = None, owner: str | None = None) -> int:
+def replay(subscription_id: str, *, ids: Sequence[str] | None = None, owner: str | None = None) -> int:
     """Try dead letters again, all or the given ones, at the subscription's present endpoint; how many they are."""
     one = get(subscription_id, owner=owner)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE context_notification SET dead_at = NULL, reason = NULL, attempts = 0, replay = true, "
             "made_at = now(), endpoint = %s "
-            "WHERE subscription_id = %s AND dead_at IS NOT NULL AND (%s::bigint[] IS NULL OR number = ANY(%s))",
+            "WHERE subscription_id = %s AND dead_at IS NOT NULL AND (%s::text[] IS NULL OR id = ANY(%s))",
             [
                 one.document["notification"]["endpoint"]["uri"],
                 subscription_id,
-                None if numbers is None else list(numbers),
-                None if numbers is None else list(numbers),
+                None if ids is None else list(ids),
+                None if ids is None else list(ids),
             ],
         )
         replayed = cursor.rowcount
-        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
-    if numbers is not None and replayed == 0:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, current_tenant()])
+    if ids is not None and replayed == 0:
         raise ResourceNotFound(f"There is no such dead letter of {subscription_id}.")
     return int(replayed)
 
 
 def forget_dead_letters(
-    subscription_id: str, *, numbers: Sequence[int] | None = None, owner: str | None = None
+    subscription_id: str, *, ids: Sequence[str] | None = None, owner: str | None = None
 ) -> int:
     """Delete dead letters, all or the given ones."""
     get(subscription_id, owner=owner)
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM context_notification WHERE subscription_id = %s AND dead_at IS NOT NULL "
-            "AND (%s::bigint[] IS NULL OR number = ANY(%s))",
-            [subscription_id, *([None if numbers is None else list(numbers)] * 2)],
+            "AND (%s::text[] IS NULL OR id = ANY(%s))",
+            [subscription_id, *([None if ids is None else list(ids)] * 2)],
         )
         return int(cursor.rowcount)
 
@@ -396,7 +401,11 @@ def _next_revision(cursor: Any) -> int:
     cursor.execute("UPDATE context_subscription_revision SET revision = revision + 1 RETURNING revision")
     row = cursor.fetchone()
     if row is None:  # the table was emptied: by a restore, by tests
-        cursor.execute("INSERT INTO context_subscription_revision (revision) VALUES (1) RETURNING revision")
+        # No number that a running engine may know already.
+        cursor.execute(
+            "INSERT INTO context_subscription_revision (revision) "
+            "VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING revision"
+        )
         row = cursor.fetchone()
     return int(row[0])
 
@@ -411,7 +420,7 @@ def _begin_delivery(cursor: Any) -> None:
 
 def _settle(cursor: Any) -> None:
     refresh_interest(cursor, datetime.now(UTC))
-    cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+    cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, current_tenant()])
 
 
 def _remember_query_context(document: Document, changed: Document, given: Json | None) -> None:

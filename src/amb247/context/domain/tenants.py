@@ -25,7 +25,14 @@ DEFAULT = ""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 LOCK = 247_002  # advisory: one maker of tenants at a time
 # What makes a tenant's schema, in this order; every file can run in an empty schema.
-TABLES = ("0001_schema", "0003_ngsi", "0006_registrations", "0007_indexes", "0008_hourly")
+TABLES = (
+    "0001_schema",
+    "0003_ngsi",
+    "0005_subscriptions",
+    "0006_registrations",
+    "0007_indexes",
+    "0008_hourly",
+)
 
 _here = threading.local()
 _known: set[str] = set()

@@ -86,6 +86,7 @@ class Writing:
     hours: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
     gone: dict[str, Pending] = field(default_factory=dict)
+    past: dict[str, int] = field(default_factory=dict)  # last version of those that were deleted
     last_at: str = ""
 
     def is_asked_for(self, types: Iterable[str]) -> bool:
@@ -192,8 +193,15 @@ def load(writing: Writing, ids: Sequence[str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement("amb247.context", "lock_entities"), {"known": orjson.dumps(known).decode()})
         rows = orjson.loads(cursor.fetchone()[0])
-        cursor.execute("SELECT type FROM context_interest")
-        writing.interest = frozenset(name for (name,) in cursor.fetchall())
+        found = {row[0] for row in rows}
+        cursor.execute(
+            "SELECT (SELECT array_agg(type) FROM context_interest), "
+            "(SELECT json_object_agg(id, version)::text FROM context_past WHERE id = ANY(%s))",
+            [[i for i in ids if i not in found]],
+        )
+        interest, past = cursor.fetchone()
+        writing.interest = frozenset(interest or ())
+        writing.past = orjson.loads(past) if past else {}
     for row in rows:
         entity_id = row[0]
         if len(row) == 3:
@@ -213,7 +221,10 @@ def begin(writing: Writing, entity_id: str, types: list[str], scope: list[str]) 
     """A new entity, or one that this transaction deleted and makes again."""
     before = writing.pending.get(entity_id)
     created = round((writing.now - EPOCH) / timedelta(microseconds=1))
-    pending = Pending(entity_id, types, scope, {}, 0, created, exists=True, is_new=True, is_touched=True)
+    version = writing.past.get(entity_id, 0)
+    pending = Pending(
+        entity_id, types, scope, {}, version, created, exists=True, is_new=True, is_touched=True
+    )
     if before is not None:
         pending.is_stored, pending.version, pending.is_whole = before.is_stored, before.version, True
     writing.pending[entity_id] = pending
@@ -565,7 +576,13 @@ def _place(row: dict[str, Any], location: Attribute | None) -> None:
 def _store_gone(cursor: Any, writing: Writing, removed: list[Pending], new: list[Pending]) -> None:
     if removed:
         rows = [
-            {"id": one.id, "type": one.types, "scope": one.scope, "created": one.created_text()}
+            {
+                "id": one.id,
+                "type": one.types,
+                "scope": one.scope,
+                "created": one.created_text(),
+                "version": one.version,
+            }
             for one in removed
         ]
         cursor.execute(

@@ -4,7 +4,7 @@ from amb247.kernel.sql import statement
 
 
 class Migration(migrations.Migration):
-    dependencies = [("context", "0007_indexes")]
+    dependencies = [("context", "0004_contexts")]
     operations = [
         migrations.RunSQL(
             statement("amb247.context", "0005_subscriptions"),

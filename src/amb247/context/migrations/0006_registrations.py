@@ -4,7 +4,7 @@ from amb247.kernel.sql import statement
 
 
 class Migration(migrations.Migration):
-    dependencies = [("context", "0005_subscriptions"), ("context", "0008_hourly")]
+    dependencies = [("context", "0005_subscriptions")]
     operations = [
         migrations.RunSQL(
             statement("amb247.context", "0006_registrations"),

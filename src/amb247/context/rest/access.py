@@ -16,8 +16,8 @@ import shapely
 from starlette.requests import Request
 
 from amb247.context.domain.places import box_of
+from amb247.context.domain.reach import restriction_of
 from amb247.context.domain.writing import Attribute, as_list
-from amb247.context.jsonld.names import internal
 from amb247.context.ngsi_errors import Forbidden, Unauthorized
 from amb247.context.querying.query import Restriction
 from amb247.territory import api as territory
@@ -106,7 +106,7 @@ class Gate:
             may_read=True,
             may_write=False,
             may_read_history=reach.can_read_history,
-            restriction=_restriction(reach, frozenset()),
+            restriction=restriction_of(reach),
             tenants=frozenset({""}),
         )
 
@@ -146,18 +146,8 @@ def _of_token(secret: str) -> Access | None:
         may_read=reach.can_read,
         may_write=reach.can_write,
         may_read_history=reach.can_read_history,
-        restriction=_restriction(reach, token.entity_types),
+        restriction=restriction_of(reach, token.entity_types),
         tenants=token.tenants or frozenset({""}),
-    )
-
-
-def _restriction(reach: territory.Reach, types: frozenset[str]) -> Restriction | None:
-    areas = reach.areas
-    if areas is None and not types:
-        return None
-    return Restriction(
-        types=frozenset(internal(name) for name in types) or None,
-        areas=None if areas is None else tuple(shapely.Polygon(one[0], one[1:]) for one in areas),
     )
 
 

@@ -14,7 +14,8 @@ CREATE TABLE context_past (
     scope       text[] NOT NULL DEFAULT '{}',
     created_at  timestamptz NOT NULL,
     modified_at timestamptz NOT NULL,
-    deleted_at  timestamptz
+    deleted_at  timestamptz,
+    version     bigint NOT NULL DEFAULT 0     -- the last one: who comes back goes on counting from it
 );
 CREATE INDEX context_past_type ON context_past USING gin (type);
 

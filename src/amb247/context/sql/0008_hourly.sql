@@ -16,3 +16,8 @@ ALTER TABLE context_history ADD COLUMN created_at timestamptz;
 
 -- Where a thing lay when it went, so that readers of a part of the territory see the history of that part alone.
 ALTER TABLE context_past ADD COLUMN bbox box, ADD COLUMN cell bigint;
+
+-- An hour's rows are written side by side for all things, but read for one thing over many hours: from the index alone.
+ALTER TABLE context_hour DROP CONSTRAINT context_hour_pkey;
+ALTER TABLE context_hour ADD PRIMARY KEY (entity_id, attribute, hour)
+    INCLUDE (n, total, minimum, maximum, spread, plain);

@@ -5,7 +5,7 @@ declared here may still live in the context; a declared one is held to its decla
 """
 
 from amb247.context.vocabulary import alerts, connectivity, environment, lighting, mobility, places, safety
-from amb247.context.vocabulary.base import REGISTRY, Attribute, EntityType
+from amb247.context.vocabulary.base import REGISTRY, Attribute, EntityType, usable
 
 __all__ = [
     "REGISTRY",
@@ -18,4 +18,5 @@ __all__ = [
     "mobility",
     "places",
     "safety",
+    "usable",
 ]

@@ -24,6 +24,13 @@ class Attribute:
     unit: str = ""
     required: bool = False
 
+    def fits(self, instance: Mapping[str, Any]) -> bool:
+        """Whether an instance of any content is what is declared."""
+        try:
+            return self.problem(instance) is None
+        except (TypeError, KeyError, ValueError):
+            return False
+
     def problem(self, instance: Mapping[str, Any]) -> tuple[str, str] | None:
         """The reason and the remedy, or None when the instance fits. The instance is already well-formed."""
         if instance["type"] != self.kind:
@@ -54,6 +61,27 @@ class Attribute:
                 f"send {self.maximum} or less ({self.unit or 'number'})",
             )
         return None
+
+
+def usable(entity_type: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an entity's attributes (normalized) those that its declared type declares and that fit; the default instances.
+
+    What comes through the NGSI-LD interface is held to the standard alone, not to this vocabulary: whoever computes with an
+    attribute asks for it here, so that a `bearing` of "north" is no bearing instead of an error. An attribute that was removed
+    (None) stays, as None.
+    """
+    declared = REGISTRY[entity_type].attributes if entity_type in REGISTRY else {}
+    fit: dict[str, Any] = {}
+    for name, given in attributes.items():
+        rule = declared.get(name)
+        if rule is None:
+            continue
+        instance = given
+        if isinstance(given, list):
+            instance = next((one for one in given if "datasetId" not in one), None)
+        if given is None or (isinstance(instance, dict) and rule.fits(instance)):
+            fit[name] = instance
+    return fit
 
 
 def text(*choices: str, required: bool = False) -> Attribute:

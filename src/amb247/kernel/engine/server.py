@@ -124,10 +124,18 @@ def _engine_folder(data: Path, account: Account) -> Path:
     folder = data / "engine"
     folder.mkdir(mode=0o755, exist_ok=True)
     folder.chmod(0o755)
-    if account.can_reach(folder):
-        return folder
-    # Opening root's home to everybody would be the easy way, and wrong.
     elsewhere = Path("/var/lib/amb247") / hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    is_here = (folder / "cluster" / "PG_VERSION").exists()
+    is_moved = (folder / "MOVED.txt").exists() and (elsewhere / "cluster" / "PG_VERSION").exists()
+    if account.can_reach(folder):
+        # Where the database was made it stays, whatever the permissions of the folders above are today.
+        return elsewhere if is_moved and not is_here else folder
+    if is_here:
+        raise StartFailed(
+            f"The database in {folder} cannot be reached by the account that runs it: a folder above it was closed to "
+            f"others. Open the way to it (chmod o+x on each folder of {data}), or move {data} elsewhere."
+        )
+    # Opening root's home to everybody would be the easy way, and wrong.
     elsewhere.mkdir(parents=True, mode=0o755, exist_ok=True)
     (folder / "MOVED.txt").write_text(f"The database lies in {elsewhere}: its account cannot reach {data}.\n")
     return elsewhere

@@ -42,6 +42,14 @@ DOORS = (
         _("Qué llega, con qué demora, y qué se rechazó y por qué."),
     ),
     Door(
+        "/contexto/",
+        _("Explorador de datos"),
+        "context",
+        "g c",
+        territory.Permission.CONTEXT_READ,
+        _("Lo que está guardado: tipos, consultas con su URL, historia, suscripciones y contextos NGSI-LD."),
+    ),
+    Door(
         "/movilidad/gtfs/",
         _("Rutas y horarios GTFS"),
         "bus",

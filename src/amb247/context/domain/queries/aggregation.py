@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from amb247.context.documents.temporal import Aggregated, Bucket, Series
 from amb247.context.domain.queries import aggregation_sql as sql
 from amb247.context.domain.queries.evolution import Head
+from amb247.context.domain.queries.evolution_sql import has_hours, moment_of
 from amb247.context.ngsi_errors import InvalidRequest, TooManyResults
 from amb247.context.querying.temporal import Method, Period, TemporalQuery, step
 
@@ -130,6 +131,7 @@ def aggregate(
     if is_strict:
         _require_eligible(rows, temporal.methods)
     ends = _Ends(temporal, periods)
+    getters: dict[int, list[tuple[str, Callable[[Any], Any]]]] = {}
     series: Series | None = None
     at: tuple[str, str, str] | None = None
     for row in rows:
@@ -137,7 +139,10 @@ def aggregate(
             at = (row[0], row[1], row[2])
             series = Series(KINDS.get(row[4], "Property"), row[2])
         assert series is not None
-        figures = _figures(row, temporal.methods)
+        code = row[FIRST]
+        if code not in getters:
+            getters[code] = _getters(code, temporal.methods)
+        figures = _figures(row, getters[code])
         if figures:
             if not series.buckets:
                 found[row[0]].attributes.setdefault(row[1], []).append(series)
@@ -174,10 +179,11 @@ class _Ends:
         self.temporal = temporal
         self.length = timedelta(microseconds=temporal.period.microseconds)
         edges = periods.edges
+        self.known: dict[str, tuple[datetime, datetime]] = {}
         self.next = None if edges is None else dict(itertools.pairwise(edges))
 
     def of(
-        self, bucket: datetime | None, first: datetime | None, last: datetime | None
+        self, bucket: str | None, first: datetime | None, last: datetime | None
     ) -> tuple[datetime, datetime]:
         if bucket is None:  # the whole interval; where it is open, its first and last instance close it
             start = self.temporal.start or first or self.temporal.end
@@ -185,8 +191,14 @@ class _Ends:
             assert start is not None
             assert end is not None
             return start.astimezone(UTC), end.astimezone(UTC)
-        start = bucket.astimezone(UTC)
-        return start, start + self.length if self.next is None else self.next[start]
+        found = self.known.get(bucket)
+        if found is None:
+            start = moment_of(bucket)
+            found = self.known[bucket] = (
+                start,
+                start + self.length if self.next is None else self.next[start],
+            )
+        return found
 
 
 def _require_eligible(rows: Sequence[Any], methods: Sequence[Method]) -> None:
@@ -201,40 +213,60 @@ def _require_eligible(rows: Sequence[Any], methods: Sequence[Method]) -> None:
             )
 
 
-def _figures(row: Any, methods: Sequence[Method]) -> dict[str, Any]:
-    _, _, _, _, code, count, n, distinct, total, spread, squares, low, high, low_text, high_text, _, _ = row
+def _getters(code: int, methods: Sequence[Method]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """How the figures of values of one kind are taken from a row."""
     eligible = ELIGIBLE.get(code, COUNTS)
-    figures: dict[str, Any] = {}
-    for method in methods:
-        if method not in eligible:
+    extremes = ("low_text", "high_text") if code in TEXTUAL else ("low", "high")
+    getters: dict[str, Callable[[Any], Any]] = {
+        "totalCount": _column("c"),
+        "distinctCount": _column("distinct_n"),
+        "sum": _column("total"),
+        "avg": _mean_clock if code == 6 else _mean,
+        "min": _column(extremes[0]),
+        "max": _column(extremes[1]),
+        "stddev": _deviation,
+        "sumsq": _column("squares"),
+    }
+    return [(method, getters[method]) for method in methods if method in eligible]
+
+
+FIRST = 4  # of the measures in a row, after entity, attribute, datasetId and period
+N, TOTAL, SPREAD = (FIRST + sql.COLUMNS.index(name) for name in ("n", "total", "spread"))
+
+
+def _column(name: str) -> Callable[[Any], Any]:
+    return itemgetter(FIRST + sql.COLUMNS.index(name))
+
+
+def _mean(row: Any) -> float | None:
+    return row[TOTAL] / row[N] if row[N] else None
+
+
+def _mean_clock(row: Any) -> str | None:
+    mean = _mean(row)
+    return None if mean is None else _clock(mean)
+
+
+def _deviation(row: Any) -> float | None:
+    """Of a sample (n - 1), as the databases of other brokers have it; of a single value 0."""
+    if row[N] > 1:
+        return math.sqrt(max(row[SPREAD], 0.0) / (row[N] - 1))
+    return 0.0 if row[N] else None
+
+
+def _figures(row: Any, getters: Sequence[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+    figures = {}
+    for method, getter in getters:
+        value = getter(row)
+        if value is None:
             continue
-        value: Any
-        match method:
-            case "totalCount":
-                value = count
-            case "distinctCount":
-                value = distinct
-            case "sum":
-                value = total
-            case "avg":
-                value = total / n if n else None
-            case "min":
-                value = low_text if code in TEXTUAL else low
-            case "max":
-                value = high_text if code in TEXTUAL else high
-            case "stddev":
-                value = math.sqrt(max(spread, 0.0) / (n - 1)) if n > 1 else 0 if n else None
-            case "sumsq":
-                value = squares
-        if code == 6 and method == "avg" and value is not None:
-            value = _clock(value)
-        if value is not None:
-            figures[method] = (
-                int(value)
-                if isinstance(value, float) and value.is_integer() and abs(value) < 2**53
-                else value
-            )
+        if type(value) is float and value.is_integer() and -WHOLE < value < WHOLE:
+            value = int(value)
+        figures[method] = value
     return figures
+
+
+WHOLE = 2**53
 
 
 def _clock(seconds: float) -> str:
@@ -262,8 +294,8 @@ def _rows(
         cursor.execute(
             text,
             {
-                "ids": orjson.dumps([head.id for head in heads]).decode(),
-                "attributes": None if attributes is None else orjson.dumps(list(attributes)).decode(),
+                "ids": [head.id for head in heads],
+                "attributes": None if attributes is None else list(attributes),
                 "datasets": ["" if one == "@none" else one for one in dataset_ids],
                 "start": temporal.start,
                 "end": temporal.end,
@@ -282,7 +314,7 @@ def _rows(
 def _uneven_hours(temporal: TemporalQuery, periods: Periods) -> list[datetime] | None:
     """Hours of the interval that no period holds whole; None when hourly figures are of no use."""
     start, end, length = temporal.start, temporal.end, temporal.period.microseconds
-    if temporal.timeproperty != "observedAt" or "distinctCount" in temporal.methods:
+    if not has_hours(temporal):
         return None
     if start is not None and end is not None and _hour_down(end) - _hour_up(start) < HOUR:
         return None

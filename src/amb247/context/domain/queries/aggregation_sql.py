@@ -80,7 +80,7 @@ def aggregates(
     first = edge("ASC") if is_whole and temporal.start is None else "NULL"
     last = edge("DESC") if is_whole and temporal.end is None else "NULL"
     return (
-        f"{text} SELECT f.id, f.attribute, f.dataset_id, f.bucket, {', '.join(f'f.{name}' for name in COLUMNS)},"
+        f"{text} SELECT f.id, f.attribute, f.dataset_id, f.bucket::text, {', '.join(f'f.{name}' for name in COLUMNS)},"
         f" {first}, {last} FROM figures f ORDER BY f.id, f.attribute, f.dataset_id, f.bucket LIMIT %(limit)s"
     )
 
@@ -151,50 +151,89 @@ def _from_hours(temporal: TemporalQuery, has_edges: bool) -> str:
 
     `skip`: hours of the interval that are to be read from the history for every series. A series without any hourly figure
     of numbers is read from the history altogether: it may be of another kind, or older than the rows without numbers.
+    The hours of a series lie scattered, so they are looked at once.
     """
     lasting = "k.hour >= %(first_hour)s" if temporal.start is not None else "true"
     lasting += " AND k.hour < %(end_hour)s" if temporal.end is not None else ""
-    known = " AND k.spread IS NOT NULL" if {"stddev", "sumsq"} & set(temporal.methods) else ""
-    own = "k.entity_id = s.id AND k.attribute = s.attribute"
-    values = {
-        "code": "1",
-        "c": "k.n",
-        "n": "k.n",
-        "distinct_n": "0",
-        "total": "k.total",
-        "spread": "k.spread",
-        "squares": "k.spread + k.total * k.total / k.n",
-        "low": "k.minimum",
-        "high": "k.maximum",
-        "low_text": "NULL::text",
-        "high_text": "NULL::text",
-    }
-    measures = ", ".join(f"{values[name]} AS {name}" for name in COLUMNS)
+    deviates = bool({"stddev", "sumsq"} & set(temporal.methods))
     between = " AND h.at >= o.since AND h.at < o.until"
+    rolled = _rolled(_bucket(temporal, has_edges, "k.hour"), lasting, deviates=deviates)
     return (
         f"skip AS MATERIALIZED (SELECT k.hour FROM context_dirty_hour k WHERE {lasting}"
         " UNION SELECT unnest(%(extra)s::timestamptz[])),"
         " gaps AS (SELECT min(hour) AS since, max(hour) + interval '1 hour' AS until FROM (SELECT hour,"
         " hour - row_number() OVER (ORDER BY hour) * interval '1 hour' AS island FROM skip) numbered GROUP BY island),"
-        " kinds AS MATERIALIZED (SELECT s.id, s.attribute, EXISTS (SELECT FROM context_hour k"
-        f" WHERE {own} AND {lasting} AND k.n > 0) AS is_rolled FROM series s WHERE s.attribute IS NOT NULL),"
-        f" parts AS (SELECT s.id, s.attribute, '' AS dataset_id, {_bucket(temporal, has_edges, 'k.hour')} AS bucket,"
-        f" {measures} FROM kinds s JOIN context_hour k ON {own} WHERE s.is_rolled AND {lasting} AND k.n > 0"
-        f" AND k.plain IS NOT FALSE{known} AND k.hour NOT IN (SELECT hour FROM skip)"
+        " rolled AS MATERIALIZED ("
+        f"SELECT s.id, s.attribute, k.* FROM series s CROSS JOIN LATERAL ({rolled}) k WHERE s.attribute IS NOT NULL),"
+        " numeric AS MATERIALIZED (SELECT id, attribute FROM rolled GROUP BY 1, 2 HAVING bool_or(has_numbers)),"
+        f" parts AS (SELECT k.id, k.attribute, '' AS dataset_id, k.bucket, {', '.join(f'k.{name}' for name in COLUMNS)}"
+        " FROM rolled k WHERE k.c > 0"
         " UNION ALL SELECT o.id, o.attribute, x.* FROM ("
-        " SELECT s.id, s.attribute, g.since, g.until FROM kinds s CROSS JOIN gaps g WHERE s.is_rolled"
-        " UNION ALL SELECT s.id, s.attribute, k.hour, k.hour + interval '1 hour' FROM kinds s"
-        f" JOIN context_hour k ON {own} WHERE s.is_rolled AND {lasting}"
-        f" AND (k.n = 0 OR k.plain IS FALSE{' OR k.spread IS NULL' if known else ''})"
-        " AND k.hour NOT IN (SELECT hour FROM skip)"
+        " SELECT s.id, s.attribute, g.since, g.until FROM numeric s CROSS JOIN gaps g"
+        " UNION ALL SELECT s.id, s.attribute, odd.hour, odd.hour + interval '1 hour' FROM rolled s"
+        " JOIN numeric USING (id, attribute) CROSS JOIN LATERAL unnest(s.odd) odd (hour)"
         f") o CROSS JOIN LATERAL ({_grouped(temporal, has_edges, owner='o', also=between)}) x"
-        " UNION ALL SELECT s.id, s.attribute, x.* FROM kinds s CROSS JOIN LATERAL ("
-        f"{_grouped(temporal, has_edges)}) x WHERE NOT s.is_rolled),"
-        " centred AS (SELECT *, sum(total) OVER same / nullif(sum(n) OVER same, 0) AS mean FROM parts"
-        " WINDOW same AS (PARTITION BY id, attribute, dataset_id, bucket)),"
-        " figures AS (SELECT id, attribute, dataset_id, bucket, min(code) AS code, sum(c)::bigint AS c, sum(n)::bigint AS n,"
-        " 0 AS distinct_n, sum(total) AS total,"
-        " sum(spread + n * (total / nullif(n, 0) - mean) * (total / nullif(n, 0) - mean)) AS spread,"
-        " sum(squares) AS squares, min(low) AS low, max(high) AS high, min(low_text) AS low_text,"
-        " max(high_text) AS high_text FROM centred GROUP BY id, attribute, dataset_id, bucket)"
+        " UNION ALL SELECT s.id, s.attribute, x.* FROM series s CROSS JOIN LATERAL ("
+        f"{_grouped(temporal, has_edges)}) x WHERE (s.id, s.attribute) NOT IN (SELECT id, attribute FROM numeric)),"
+        f" figures AS ({_joined(deviates=deviates)})"
     )
+
+
+def _rolled(bucket: str, lasting: str, *, deviates: bool) -> str:
+    """The figures of one series by period from its hours outside of `skip`, and its hours that are of no use (`odd`)."""
+    lacking = "k.n = 0 OR k.plain IS FALSE" + (" OR k.spread IS NULL" if deviates else "")
+    source = (
+        f"SELECT {bucket} AS bucket, k.hour, k.n, k.total, k.spread, k.minimum, k.maximum, ({lacking}) AS is_odd"
+        " FROM context_hour k WHERE k.entity_id = s.id AND k.attribute = s.attribute"
+        f" AND {lasting} AND k.hour NOT IN (SELECT hour FROM skip)"
+    )
+    good = " FILTER (WHERE NOT k.is_odd)"
+    if deviates:
+        mean = f"sum(k.total){good} OVER same / nullif(sum(k.n){good} OVER same, 0)"
+        source = f"SELECT *, {mean} AS mean FROM ({source}) k WINDOW same AS (PARTITION BY bucket)"
+    values = {
+        "code": "1",
+        "c": f"sum(k.n){good}::bigint",
+        "n": f"sum(k.n){good}::bigint",
+        "distinct_n": "0",
+        "total": f"sum(k.total){good}",
+        "spread": f"{SPREAD}{good}" if deviates else "NULL::float8",
+        "squares": f"sum(k.spread + k.total * k.total / k.n){good}" if deviates else "NULL::float8",
+        "low": f"min(k.minimum){good}",
+        "high": f"max(k.maximum){good}",
+        "low_text": "NULL::text",
+        "high_text": "NULL::text",
+    }
+    measures = ", ".join(f"{values[name]} AS {name}" for name in COLUMNS)
+    return (
+        f"SELECT k.bucket, {measures}, bool_or(k.n > 0) AS has_numbers, array_agg(k.hour) FILTER (WHERE k.is_odd) AS odd"
+        f" FROM ({source}) k GROUP BY 1"
+    )
+
+
+# Deviations from the means of parts become those from the mean of all without the loss of digits that squares bring.
+SPREAD = "sum(k.spread + k.n * (k.total / nullif(k.n, 0) - k.mean) * (k.total / nullif(k.n, 0) - k.mean))"
+
+
+def _joined(*, deviates: bool) -> str:
+    source = "parts"
+    if deviates:
+        source = (
+            "(SELECT *, sum(k.total) OVER same / nullif(sum(k.n) OVER same, 0) AS mean FROM parts k"
+            " WINDOW same AS (PARTITION BY id, attribute, dataset_id, bucket))"
+        )
+    values = {
+        "code": "min(k.code)",
+        "c": "sum(k.c)::bigint",
+        "n": "sum(k.n)::bigint",
+        "distinct_n": "0",
+        "total": "sum(k.total)",
+        "spread": SPREAD if deviates else "NULL::float8",
+        "squares": "sum(k.squares)",
+        "low": "min(k.low)",
+        "high": "max(k.high)",
+        "low_text": "min(k.low_text)",
+        "high_text": "max(k.high_text)",
+    }
+    measures = ", ".join(f"{values[name]} AS {name}" for name in COLUMNS)
+    return f"SELECT k.id, k.attribute, k.dataset_id, k.bucket, {measures} FROM {source} k GROUP BY 1, 2, 3, 4"

@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection
 
-from amb247.context.documents.temporal import Evolution, Taken
+from amb247.context.documents.temporal import Evolution, Taken, brief
 from amb247.context.domain.queries import candidates
 from amb247.context.domain.queries import evolution_sql as sql
-from amb247.context.domain.validate import VALUE_KEY, time_text
+from amb247.context.domain.validate import VALUE_KEY
 from amb247.context.ngsi_errors import TooManyResults
 from amb247.context.querying.query import Query
 from amb247.context.querying.temporal import TemporalQuery
@@ -146,8 +146,10 @@ def evolve(
     rows, horizon = _rows(heads, temporal, attributes, dataset_ids, limit)
     cut = horizon
     if len(rows) > limit:
+        # Rows are in the order of time: those of the moment that does not fit wholly are the last.
         cut = rows[limit][2]
-        rows = [row for row in rows if _is_before(row[2], cut, temporal)]
+        while rows and rows[-1][2] == cut:
+            rows.pop()
     if cut is not None and not rows:
         rows = _all_of(heads, temporal, attributes, dataset_ids, cut)
     evolutions = {head.id: Evolution(*head) for head in heads}
@@ -155,11 +157,11 @@ def evolve(
         instances = evolutions[row[0]].attributes.setdefault(row[1], [])
         if temporal.last_n is None or len(instances) < temporal.last_n:
             instances.append(_taken(row))
-    times = [row[2] for row in rows]
+    ends = sorted(sql.moment_of(row[2]) for row in (rows[:1] + rows[-1:]))
     return Slice(
         list(evolutions.values()),
-        min(times, default=None),
-        max(times, default=None),
+        ends[0] if ends else None,
+        ends[-1] if ends else None,
         is_partial=cut is not None,
     )
 
@@ -189,23 +191,20 @@ def rest_of(temporal: TemporalQuery, part: Slice) -> TemporalQuery | None:
     return replace(temporal, start=part.last + TICK, relation="between" if temporal.end else "after")
 
 
-def _is_before(time: datetime, cut: datetime, temporal: TemporalQuery) -> bool:
-    return time > cut if temporal.last_n is not None else time < cut
-
-
 def _all_of(
     heads: Sequence[Head],
     temporal: TemporalQuery,
     attributes: Sequence[str] | None,
     dataset_ids: Sequence[str],
-    moment: datetime,
+    raw: str,
 ) -> list[Any]:
-    """Every instance of one moment."""
+    """Every instance of one moment, as PostgreSQL wrote it."""
+    moment = sql.moment_of(raw)
     at_once = replace(temporal, start=moment, end=moment + TICK)
     rows, horizon = _rows(heads, at_once, attributes, dataset_ids, MAX_AT_ONCE)
     if len(rows) > MAX_AT_ONCE or horizon is not None:
         raise TooManyResults(
-            f"More than {MAX_AT_ONCE:,} instances carry the time {time_text(moment)}; ask for fewer entities (limit) "
+            f"More than {MAX_AT_ONCE:,} instances carry the time {brief(moment)}; ask for fewer entities (limit) "
             "or attributes (attrs)."
         )
     return rows
@@ -217,7 +216,7 @@ def _rows(
     attributes: Sequence[str] | None,
     dataset_ids: Sequence[str],
     limit: int,
-) -> tuple[list[Any], datetime | None]:
+) -> tuple[list[Any], str | None]:
     """At most `limit` + 1 rows in the order of time (the newest first with `last_n`), and the horizon.
 
     Of each series at most `each` instances are read. The horizon is where the first of the series that have more was cut:
@@ -232,8 +231,8 @@ def _rows(
         cursor.execute(
             sql.instances(temporal, attributes, dataset_ids),
             {
-                "ids": orjson.dumps([head.id for head in heads]).decode(),
-                "attributes": None if attributes is None else orjson.dumps(list(attributes)).decode(),
+                "ids": [head.id for head in heads],
+                "attributes": None if attributes is None else list(attributes),
                 "datasets": ["" if one == "@none" else one for one in dataset_ids],
                 "start": temporal.start,
                 "end": temporal.end,
@@ -248,11 +247,17 @@ def _rows(
 
 
 def _taken(row: Any) -> Taken:
-    _, _, time, at, seq, created, modified, observed, dataset, deleted, number, unit, instance, kind, _ = row
+    _, _, raw, at, seq, created, modified, observed, dataset, deleted, number, unit, instance, kind, _ = row
+    time = sql.written(raw)
     if deleted:
-        return Taken(time, _null_of(kind or "Property", dataset), created, modified, seq, deleted=True)
+        null = _null_of(kind or "Property", dataset)
+        return Taken(time, null, _stamp(created), _stamp(modified), seq, deleted=True)
     made = sql.instance_of(number, unit, instance, dataset, at if observed else None)
-    return Taken(time, made, created, modified, seq)
+    return Taken(time, made, _stamp(created), _stamp(modified), seq)
+
+
+# What was taken together carries the same stamps.
+_stamp = lru_cache(maxsize=1_024)(sql.written)
 
 
 def _null_of(kind: str, dataset: str) -> Instance:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from amb247.context.domain.validate import time_text
+from amb247.context.documents.temporal import brief
 from amb247.context.querying.temporal import TemporalQuery
 from amb247.context.stored import Instance
 
@@ -52,26 +52,55 @@ def _interval(time: str, temporal: TemporalQuery) -> str:
     return text if temporal.end is None else f"{text} AND {time} < %(end)s"
 
 
+def has_hours(temporal: TemporalQuery) -> bool:
+    """Whether hourly figures can answer: they outlast the instances that they were made of."""
+    return (
+        bool(temporal.methods)
+        and temporal.timeproperty == "observedAt"
+        and "distinctCount" not in temporal.methods
+    )
+
+
+def hours_within(temporal: TemporalQuery) -> str:
+    """Whether an hourly figure (alias k) may be of the interval."""
+    return f"true{_interval('k.hour', temporal)}"
+
+
 def series(temporal: TemporalQuery, attributes: Sequence[str] | None) -> str:
     """The table expression `series (id, attribute)`: what is to be read, for WITH RECURSIVE.
 
-    Without a list of attributes it jumps through the primary key from one attribute of an entity to the next.
+    Ids and attributes are arrays because PostgreSQL knows how many those hold: expecting many series, it would read the
+    whole city's history at once. Without a list of attributes it jumps through the primary key from one attribute of an
+    entity to the next.
     """
     if attributes is not None:
         return (
-            "series AS (SELECT i.id, a.attribute FROM jsonb_array_elements_text(%(ids)s::jsonb) i (id)"
-            " CROSS JOIN jsonb_array_elements_text(%(attributes)s::jsonb) a (attribute))"
+            "series AS (SELECT i.id, a.attribute FROM unnest(%(ids)s::text[]) i (id)"
+            " CROSS JOIN unnest(%(attributes)s::text[]) a (attribute))"
         )
     at = _interval("h.at", temporal) if time_of(temporal) == "h.at" else ""
-    first = (
-        "(SELECT h.attribute FROM context_history h WHERE h.entity_id = {}{} ORDER BY h.attribute LIMIT 1)"
-    )
     return (
-        f"series AS (SELECT i.id, {first.format('i.id', at)} AS attribute"
-        " FROM jsonb_array_elements_text(%(ids)s::jsonb) i (id)"
-        f" UNION ALL SELECT s.id, {first.format('s.id', f' AND h.attribute > s.attribute{at}')}"
+        f"series AS (SELECT i.id, {_next_attribute('i.id', at, '', temporal)} AS attribute"
+        " FROM unnest(%(ids)s::text[]) i (id)"
+        f" UNION ALL SELECT s.id, {_next_attribute('s.id', at, ' > s.attribute', temporal)}"
         " FROM series s WHERE s.attribute IS NOT NULL)"
     )
+
+
+def _next_attribute(owner: str, at: str, beyond: str, temporal: TemporalQuery) -> str:
+    later = f" AND h.attribute{beyond}" if beyond else ""
+    taken = (
+        f"(SELECT h.attribute FROM context_history h WHERE h.entity_id = {owner}{later}{at}"
+        " ORDER BY h.attribute LIMIT 1)"
+    )
+    if not has_hours(temporal):
+        return taken
+    later = f" AND k.attribute{beyond}" if beyond else ""
+    rolled = (
+        f"(SELECT k.attribute FROM context_hour k WHERE k.entity_id = {owner}{later} AND {hours_within(temporal)}"
+        " ORDER BY k.attribute LIMIT 1)"
+    )
+    return f"least({taken}, {rolled})"  # nulls do not count
 
 
 def state_times(temporal: TemporalQuery) -> bool:
@@ -96,21 +125,20 @@ def unrecorded_of(alias: str, temporal: TemporalQuery) -> str:
 
 def unrecorded(temporal: TemporalQuery, attributes: Sequence[str] | None, dataset_ids: Sequence[str]) -> str:
     """Rows (id, attribute, t, dataset_id, instance) of the page's entities that live in the state alone."""
-    of_names = (
-        ""
-        if attributes is None
-        else " AND a.key IN (SELECT jsonb_array_elements_text(%(attributes)s::jsonb))"
-    )
+    of_names = "" if attributes is None else " AND a.key = ANY(%(attributes)s::text[])"
     of_datasets = " AND coalesce(one->>'datasetId', '') = ANY(%(datasets)s)" if dataset_ids else ""
     return (
         f"SELECT e.id, a.key AS attribute, {BORN} AS t, coalesce(one->>'datasetId', '') AS dataset_id,"
         f" one - 'createdAt' AS instance FROM context_entity e CROSS JOIN LATERAL {unrecorded_of('e', temporal)}"
-        f" AND e.id IN (SELECT jsonb_array_elements_text(%(ids)s::jsonb)){of_names}{of_datasets}"
+        f" AND e.id = ANY(%(ids)s::text[]){of_names}{of_datasets}"
     )
 
 
 def instances(temporal: TemporalQuery, attributes: Sequence[str] | None, dataset_ids: Sequence[str]) -> str:
-    """The instances of a page in the order of time, up to the horizon (see `evolution._rows`)."""
+    """The instances of a page in the order of time, up to the horizon (see `evolution._rows`).
+
+    Times come as PostgreSQL writes them (`written`): making a datetime of each costs more than all the rest.
+    """
     way = "DESC" if temporal.last_n is not None else "ASC"
     edge, beyond = ("max(least)", ">") if temporal.last_n is not None else ("min(most)", "<")
     of_datasets = " AND h.dataset_id = ANY(%(datasets)s)" if dataset_ids else ""
@@ -130,7 +158,9 @@ def instances(temporal: TemporalQuery, attributes: Sequence[str] | None, dataset
         f" AND {within(temporal)}{of_datasets} ORDER BY t {way}, h.seq {way} LIMIT %(each)s) x),"
         f" edge AS (SELECT (SELECT {edge} FROM (SELECT min(t) AS least, max(t) AS most FROM taken"
         " GROUP BY id, attribute HAVING count(*) >= %(cut_at)s) cut) AS horizon)"
-        f" SELECT r.*, edge.horizon FROM edge LEFT JOIN (SELECT * FROM taken{state}) r"
+        " SELECT r.id, r.attribute, r.t::text, r.at::text, r.seq, r.created::text, r.modified_at::text, r.observed,"
+        " r.dataset_id, r.deleted, r.num, r.unit, r.instance, r.kind, edge.horizon::text"
+        f" FROM edge LEFT JOIN (SELECT * FROM taken{state}) r"
         f" ON edge.horizon IS NULL OR r.t {beyond} edge.horizon"
         f" ORDER BY r.t {way}, r.id, r.attribute, r.seq {way} LIMIT %(limit)s"
     )
@@ -157,21 +187,36 @@ def valid_instances(temporal: TemporalQuery) -> str:
     if temporal.start is not None:
         before = (
             f" UNION ALL (SELECT 2, {columns}, h.at FROM context_history h"
-            f" WHERE {time} < %(start)s{own} ORDER BY {time} DESC, h.seq DESC LIMIT 1)"
+            f" WHERE ({conveys} OR h.deleted) AND {time} < %(start)s{own} ORDER BY {time} DESC, h.seq DESC LIMIT 1)"
         )
     everything = TemporalQuery()
     return (
         f"WITH {series(temporal, ())} SELECT s.id, s.attribute, x.rank, x.deleted, x.num, x.unit, x.instance::text,"
-        " x.dataset_id, x.at FROM series s CROSS JOIN LATERAL ("
+        " x.dataset_id, x.at::text FROM series s CROSS JOIN LATERAL ("
         f" (SELECT DISTINCT ON (h.num, h.unit, h.dataset_id, h.instance - 'observedAt') 1 AS rank, {columns}, h.at"
         f" FROM context_history h WHERE {conveys}{_interval(time, temporal)}{own}){before}) x"
-        " UNION ALL SELECT u.id, u.attribute, 3, false, NULL, NULL, u.instance::text, u.dataset_id, u.t"
+        " UNION ALL SELECT u.id, u.attribute, 3, false, NULL, NULL, u.instance::text, u.dataset_id, u.t::text"
         f" FROM ({unrecorded(everything, (), ())}) u"
     )
 
 
+def moment_of(raw: str) -> datetime:
+    """The moment that PostgreSQL wrote."""
+    return datetime.fromisoformat(raw).astimezone(UTC)
+
+
+def written(raw: str) -> str:
+    """A time as PostgreSQL writes it, as the standard has it: in UTC, fractions of three or six digits."""
+    if raw[-3:] != "+00" or raw[10] != " ":  # a session in another zone; or a year of more digits
+        return brief(moment_of(raw))
+    fraction = raw[20:-3]
+    if not fraction:
+        return f"{raw[:10]}T{raw[11:-3]}Z"
+    return f"{raw[:10]}T{raw[11:20]}{fraction.ljust(3 if len(fraction) <= 3 else 6, '0')}Z"
+
+
 def instance_of(
-    number: float | None, unit: str | None, instance: str | None, dataset: str, observed: datetime | None
+    number: float | None, unit: str | None, instance: str | None, dataset: str, observed: str | None
 ) -> Instance:
     """The normalized instance of a row; numbers that are whole come back as such, whether sent as 12 or 12.0."""
     if instance is not None:
@@ -182,7 +227,7 @@ def instance_of(
         if unit is not None:
             made["unitCode"] = unit
     if observed is not None:
-        made["observedAt"] = time_text(observed)
+        made["observedAt"] = written(observed)
     else:
         made.pop("observedAt", None)
     if dataset:

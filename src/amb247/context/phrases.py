@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from django.utils.formats import date_format, number_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -18,6 +23,8 @@ TYPES = {
     "StreetlightControlCabinet": _("Tablero de control"),
     "Device": _("Dispositivo"),
     "GtfsRoute": _("Ruta"),
+    "RoadSegment": _("Vía"),
+    "MapFeature": _("Elemento del mapa base"),
 }
 ATTRIBUTES = {
     "speed": _("Velocidad"),
@@ -174,3 +181,21 @@ VALUES_OF = {
     "category": CATEGORIES,
     "wheelChairAccessible": {"0": _("sin dato"), "1": _("sí"), "2": _("no")},
 }
+
+
+def in_words(value: Any) -> str:
+    """A value as a person reads it, in the language of the page."""
+    if isinstance(value, bool):
+        return str(_("sí") if value else _("no"))
+    if isinstance(value, (int, float)):
+        return number_format(round(value, 2) if isinstance(value, float) else value, use_l10n=True)
+    if isinstance(value, dict) and "@value" in value:
+        try:
+            return date_format(localtime(datetime.fromisoformat(value["@value"])), "j M Y H:i")
+        except ValueError:
+            return str(value["@value"])
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {in_words(part)}" for key, part in value.items())[:300]
+    if isinstance(value, list):
+        return ", ".join(in_words(part) for part in value)[:300]
+    return str(VALUES.get(value, value))[:300]
