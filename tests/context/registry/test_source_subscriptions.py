@@ -213,6 +213,17 @@ def test_a_receiver_that_fails_is_tried_again(subscribed, source, receiver, regi
     assert len(receiver.wait_for(2)) == 2
 
 
+def test_a_periodic_one_is_told_now_and_then(broker, source, receiver, register):
+    made = register(source.endpoint)
+    body = subscription(receiver, timeInterval=1)
+    assert broker.post("/csourceSubscriptions", json=body).status_code == 201
+    broker.patch(f"/csourceRegistrations/{made}", json={"description": "changed"})
+    told = receiver.wait_for(3)
+    assert [one.body["triggerReason"] for one in told] == ["newlyMatching", "updated", "updated"]
+    assert told[2].body["data"][0]["description"] == "changed"
+    assert broker.delete(f"/csourceSubscriptions/{ID}").status_code == 204
+
+
 @pytest.fixture(scope="module")
 def mqtt_port(tmp_path_factory):
     """`nats-server` of the wheel, which speaks MQTT."""
