@@ -45,7 +45,8 @@ class State:
         self.committers = Committers()
         self.lookups = Lookups(self.readers, get_many)
         self.fetchers = Readers()
-        self.sources = Sources()
+        self.beat = registrations.Beat()
+        self.sources = Sources(self.beat)
 
 
 class NgsiApp:

@@ -53,6 +53,7 @@ MOST: Final = 10_000  # entities of one source for one query
 AT_A_TIME: Final = 1_000
 AT_LEAST: Final = 100  # entities that a source is asked for, so that small ones are known whole
 MOST_SELECTORS: Final = 20
+MOST_WARNINGS: Final = 20
 RANKS: Final = {"exclusive": PROXIED, "redirect": PROXIED, "auxiliary": AUXILIARY}
 
 
@@ -181,6 +182,7 @@ def warn(exchange: Exchange, problems: Iterable[NgsiError], *, code: int = 199) 
         )
         texts.append(f'{code} {agent} "{plain[:300]}"')
     if texts:
+        del texts[MOST_WARNINGS:]
         exchange.headers["NGSILD-Warning"] = ", ".join(texts)
 
 
