@@ -171,7 +171,7 @@ def test_context_stands_where_the_type_says(broker, method, path):
     if "delete" not in path:
         refused(
             broker.request(method, path, json=body),
-            400 if "Op" not in path or "query" in path else 400,
+            400,
             "BadRequestData",
         )
     link = f'<{CORE}>; {CONTEXT_LINK}; type="{LD}"'
