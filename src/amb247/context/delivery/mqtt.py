@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -88,7 +88,7 @@ class Broker:
 
     async def close(self) -> None:
         if self.client is not None:
-            self._drop(self.client)
+            await asyncio.wrap_future(self._drop(self.client))
 
     async def _connected(self) -> _Client:
         async with self.connecting:
@@ -155,7 +155,7 @@ class Broker:
                 if not answer.done():
                     answer.set_result(trouble(problem))
 
-    def _drop(self, client: _Client) -> None:
+    def _drop(self, client: _Client) -> Future[None]:
         """End a connection on a thread: paho waits for its own."""
         if client is self.client:
             self._lost(client, "the connection was given up")
@@ -164,7 +164,7 @@ class Broker:
             client.disconnect()
             client.loop_stop()
 
-        _connecting.submit(end)
+        return _connecting.submit(end)
 
 
 def _resolve_future(connected: asyncio.Future[None], problem: OSError | None) -> None:
