@@ -64,7 +64,7 @@ DOCUMENT = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DOCUMENT, DOCUMENT)
 def test_any_document(one, other):
     kept = []
