@@ -102,7 +102,15 @@ class NotAcceptable(NgsiError):
     kind, status, title = "NotAcceptable", 406, "Not acceptable"
 
 
+class LengthRequired(NgsiError):
+    """A body without Content-Length; answered without a body (6.3.4)."""
+
+    kind, status, title = "InvalidRequest", 411, "Length required"
+
+
 class UnsupportedMediaType(NgsiError):
+    """A body of another type than JSON; answered without a body (6.3.4)."""
+
     kind, status, title = "UnsupportedMediaType", 415, "Unsupported media type"
 
 

@@ -70,6 +70,18 @@ def _found(writing: Writing, entity_id: str, guard: Guard) -> Pending:
     return pending
 
 
+def require_types(writing: Writing, entity_id: str, fits: Callable[[Sequence[str]], bool]) -> None:
+    """Refuse an entity of other types than those asked for, as if there were none.
+
+    Raises
+    ------
+    ResourceNotFound
+    """
+    pending = writing.pending.get(entity_id)
+    if pending is None or not pending.exists or not fits(pending.types):
+        raise ResourceNotFound(f"There is no entity {entity_id} of such a type.")
+
+
 def _permit(pending: Pending, guard: Guard) -> None:
     """Refuse a change that would put an entity out of the writer's own reach."""
     if not guard(pending.types, pending.attributes):
@@ -260,8 +272,9 @@ def append(writing: Writing, parsed: Parsed, guard: Guard, *, overwrite: bool = 
         else:
             result.updated.append(name)
     _add_types(pending, parsed.types)
-    if parsed.scope is not None and (overwrite or not pending.scope):
-        _set_scope(pending, _scope_of(parsed))
+    if parsed.scope is not None:
+        scope = _scope_of(parsed)
+        _set_scope(pending, scope if overwrite else list(dict.fromkeys((*pending.scope, *scope))))
     _set_end(pending, parsed)
     _permit(pending, guard)
     _end(writing, pending)
@@ -269,7 +282,7 @@ def append(writing: Writing, parsed: Parsed, guard: Guard, *, overwrite: bool = 
 
 
 def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
-    """5.6.2: replace attributes that are there; others are reported.
+    """5.6.2: replace attributes that are there, add those that are not; only what cannot be removed is reported.
 
     Raises
     ------
@@ -283,18 +296,21 @@ def update(writing: Writing, parsed: Parsed, guard: Guard) -> Updated:
             (result.updated.append(name) if stored else result.not_updated.append((name, MISSING)))
             remove_instances(writing, pending, name, every=True)
             continue
-        present = [one for one in as_list(given) if one.get("datasetId", "") in stored]
-        for one in present:
-            if is_null(one):
-                remove_instances(writing, pending, name, dataset=one.get("datasetId", ""))
-            else:
+        is_missing = False
+        for one in as_list(given):
+            dataset = one.get("datasetId", "")
+            if not is_null(one):
                 merge_attribute(writing, pending, name, _without_nulls(one), newest_wins=False)
-        if len(present) < len(as_list(given)):
+            elif dataset in stored:
+                remove_instances(writing, pending, name, dataset=dataset)
+            else:
+                is_missing = True
+        if is_missing:
             result.not_updated.append((name, MISSING))
         else:
             result.updated.append(name)
     _add_types(pending, parsed.types)
-    if parsed.scope is not None:
+    if parsed.scope is not None and pending.scope:
         _set_scope(pending, _scope_of(parsed))
     _set_end(pending, parsed)
     _permit(pending, guard)
@@ -370,7 +386,9 @@ def delete_attribute(
     ResourceNotFound
     """
     pending = _found(writing, entity_id, guard)
-    if not remove_instances(writing, pending, name, dataset=dataset, every=every):
+    if name == "scope" and pending.scope:
+        _set_scope(pending, [])
+    elif not remove_instances(writing, pending, name, dataset=dataset, every=every):
         raise ResourceNotFound(_no_attribute(entity_id, name, "" if every else dataset))
     _permit(pending, guard)
     _end(writing, pending)

@@ -79,8 +79,13 @@ def _enter(tenant: str) -> None:
         )
 
 
+def is_known(tenant: str) -> bool:
+    """Whether this process has seen the tenant; asks nobody."""
+    return tenant == DEFAULT or tenant in _known
+
+
 def exists(tenant: str) -> bool:
-    if tenant in {DEFAULT, *_known}:
+    if is_known(tenant):
         return True
     if not NAME.match(tenant):
         return False

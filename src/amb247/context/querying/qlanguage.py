@@ -45,6 +45,8 @@ MAX_LINKS = 3
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 STEP = re.compile(r"[^\W\d_][\w\-]*\Z")
 MEMBER = re.compile(r"[^\x00-\x1f\x7f\"\[\]{}.]{1,256}\Z")
+# 4.6.3: seconds may have a comma, which is no comma of a list then.
+DECIMAL_COMMA = re.compile(r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d,\d{1,9}(?:Z|[+-]\d\d:?\d\d)")
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f\x7f]+\Z")
 TYPE_HINT = re.compile(r"\s*([^\W\d_]\w*(?:,[^\W\d_]\w*)*):")
 PATH_ENDS = frozenset('=!<>~;|()[]{}" ')
@@ -243,6 +245,9 @@ class _Parser:
         if self.peek() == '"':
             return self.literal(self.quoted(), expand, is_quoted=True)
         start, depth = self.at, 0
+        decimal_comma = DECIMAL_COMMA.match(self.text, self.at)
+        if decimal_comma is not None:
+            self.at = decimal_comma.end()
         while self.at < len(self.text):
             character = self.text[self.at]
             if character in ';|,"' or self.text.startswith("..", self.at):

@@ -35,7 +35,10 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
         There is none within reach, or it has none of the attributes asked for.
     """
     join, level = join_of(exchange, form)
+    types = exchange.types()
     found = await get_everywhere(exchange, entity_id, form)
+    if found is not None and types is not None and not types.fits(found.types):
+        found = None
     if found is None or (form.attrs and not set(form.attrs) & set(found.attributes)):
         problem = ResourceNotFound(
             f"There is no entity {entity_id}" + (" with such attributes." if found else ".")

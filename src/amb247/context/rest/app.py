@@ -13,16 +13,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from amb247.context.domain import tenants
 from amb247.context.domain.queries.find import get_many
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
-from amb247.context.rest import batch, contexts, entities, queries, registrations, subscriptions, temporal
+from amb247.context.rest import (
+    batch,
+    contexts,
+    discovery,
+    entities,
+    queries,
+    registrations,
+    subscriptions,
+    temporal,
+)
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
 from amb247.context.rest.sources import Sources
 from amb247.context.rest.threads import Committers, Lookups, Readers
 
 log = logging.getLogger("amb247.ngsi")
-PROBLEM = "application/problem+json"
+PROBLEM = "application/json"  # not RFC 9457's own, "so that old clients are not broken": 5.5.3, 6.3.3
+SILENT = frozenset({411, 415})  # without a body: 6.3.4
+READ_TYPES = {"Accept": "application/json, application/ld+json"}  # RFC 9110, 12.5.1
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/v1"
 
@@ -104,6 +116,9 @@ class NgsiApp:
             response = _document(
                 500, "InternalError", "Internal error", "It was logged; nothing was written.", {}
             )
+        tenant = request.headers.get("ngsild-tenant", "")
+        if response.status_code >= 400 and tenants.NAME.match(tenant):
+            response.headers["NGSILD-Tenant"] = tenant  # 5.5.10: of every answer
         return response
 
     def _find(self, request: Request) -> Handler | Response:
@@ -136,6 +151,8 @@ class NgsiApp:
 
 def problem_response(problem: NgsiError) -> Response:
     headers = dict(CHALLENGE if isinstance(problem, Unauthorized) else problem.headers)
+    if problem.status in SILENT:
+        return Response(status_code=problem.status, headers=headers | READ_TYPES)
     return Response(orjson.dumps(problem.document()), problem.status, headers, media_type=PROBLEM)
 
 
@@ -151,5 +168,5 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    parts = (contexts, entities, batch, queries, temporal, subscriptions, registrations)
+    parts = (contexts, entities, batch, queries, discovery, temporal, subscriptions, registrations)
     return NgsiApp([route for part in parts for route in part.ROUTES], Gate(person_of_cookie))

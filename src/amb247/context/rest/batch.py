@@ -33,7 +33,7 @@ DELETE = Batch("deleteBatch", "/entityOperations/delete", "deleteEntity")
 
 
 async def create(request: Request) -> Response:
-    exchange = await open_exchange(request, write=True)
+    exchange = await open_exchange(request, write=True, creates=True)
 
     def work(writing: Writing, parsed: Parsed) -> bool:
         operations.create(writing, parsed, exchange.access.guard)
@@ -46,7 +46,7 @@ async def create(request: Request) -> Response:
 
 
 async def upsert(request: Request) -> Response:
-    exchange = await open_exchange(request, write=True)
+    exchange = await open_exchange(request, write=True, creates=True)
     guard = exchange.access.guard
     replacing = "update" not in exchange.options
     overwrite = "noOverwrite" not in exchange.options
@@ -166,6 +166,8 @@ def _listed(body: Any) -> list[Any]:
         raise BadRequestData("The body is no list; send an array.")
     if not body:
         raise BadRequestData("The list is empty; send at least one.")
+    if any(one is None for one in body):
+        raise BadRequestData("The list contains null; leave it out.")
     if len(body) > MAX_BATCH:
         raise InvalidRequest(f"The list has {len(body):,} elements; send at most {MAX_BATCH:,} at once.")
     return body

@@ -19,6 +19,8 @@ from starlette.routing import Route
 
 from amb247.context.documents.kinds import Delete
 from amb247.context.documents.parse import (
+    ENTITY_MEMBERS,
+    NOT_REIFIED,
     Parsed,
     Value,
     as_kind,
@@ -31,6 +33,7 @@ from amb247.context.domain import operations
 from amb247.context.domain.operations import Updated
 from amb247.context.domain.queries.find import find
 from amb247.context.domain.writing import Writing
+from amb247.context.jsonld.names import iri
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.rest.answers import entity_answer
 from amb247.context.rest.distributed_writes import Change, everywhere
@@ -48,11 +51,13 @@ from amb247.context.rest.queries import query_of, run_query
 from amb247.context.stored import Instance
 
 READS = (JSON, LD, GEO)
+SCOPE = "scope"
+NO_ATTRIBUTES = ENTITY_MEMBERS | NOT_REIFIED
 PURGE = 1_000  # entities removed in one transaction
 
 
 async def create(request: Request) -> Response:
-    exchange = await open_exchange(request, write=True)
+    exchange = await open_exchange(request, write=True, creates=True)
     parsed = parse_entity(exchange.body, exchange.context)
 
     def work(writing: Writing, part: Parsed) -> None:
@@ -88,7 +93,7 @@ async def replace(request: Request) -> Response:
         operations.replace(writing, part, exchange.access.guard)
 
     change = Change("replaceEntity", entity_path(parsed.id), parsed.id, parsed)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
 
 
 async def merge(request: Request) -> Response:
@@ -103,7 +108,7 @@ async def merge(request: Request) -> Response:
         operations.merge(writing, part, exchange.access.guard, observed_at=observed_at, fit=fit)
 
     change = Change("mergeEntity", entity_path(parsed.id), parsed.id, parsed)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
 
 
 async def delete(request: Request) -> Response:
@@ -114,7 +119,7 @@ async def delete(request: Request) -> Response:
         operations.delete(writing, entity_id, exchange.access.guard)
 
     change = Change("deleteEntity", entity_path(entity_id), entity_id)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
 
 
 async def purge(request: Request) -> Response:
@@ -147,7 +152,9 @@ async def append_attributes(request: Request) -> Response:
         return operations.append(writing, part, exchange.access.guard, overwrite=overwrite)
 
     change = Change("appendAttrs", f"{entity_path(parsed.id)}/attrs", parsed.id, parsed, by_attribute=True)
-    return await everywhere(exchange, change, work, partial(update_answer, exchange))
+    return await everywhere(
+        exchange, change, of_type(exchange, change, work), partial(update_answer, exchange)
+    )
 
 
 async def update_attributes(request: Request) -> Response:
@@ -158,24 +165,26 @@ async def update_attributes(request: Request) -> Response:
         return operations.update(writing, part, exchange.access.guard)
 
     change = Change("updateEntity", f"{entity_path(parsed.id)}/attrs", parsed.id, parsed, by_attribute=True)
-    return await everywhere(exchange, change, work, partial(update_answer, exchange))
+    return await everywhere(
+        exchange, change, of_type(exchange, change, work), partial(update_answer, exchange)
+    )
 
 
 async def partial_update(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
-    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    entity_id, name = exchange.uri("entity_id"), attribute_name(exchange)
     given = parse_instance(name, exchange.body, exchange.context, nulls=True, partial=True)
 
     def work(writing: Writing, _part: Parsed) -> None:
         operations.partial_update(writing, entity_id, name, given, exchange.access.guard)
 
     change = attribute_change("updateAttrs", exchange, entity_id, name, given)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
 
 
 async def replace_attribute(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
-    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    entity_id, name = exchange.uri("entity_id"), attribute_name(exchange)
     given = parse_instance(name, exchange.body, exchange.context)
     if isinstance(given, Delete):
         raise BadRequestData(f"{name}: null cannot replace an attribute; delete it instead.")
@@ -184,12 +193,12 @@ async def replace_attribute(request: Request) -> Response:
         operations.replace_attribute(writing, entity_id, name, given, exchange.access.guard)
 
     change = attribute_change("replaceAttrs", exchange, entity_id, name, given)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
 
 
 async def delete_attribute(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
-    entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
+    entity_id, name = exchange.uri("entity_id"), attribute_name(exchange, SCOPE)
     dataset = exchange.text("datasetId")
     if dataset is not None:
         checked_uri("datasetId", dataset)
@@ -201,7 +210,35 @@ async def delete_attribute(request: Request) -> Response:
         )
 
     change = attribute_change("deleteAttrs", exchange, entity_id, name)
-    return await everywhere(exchange, change, work, done(exchange))
+    return await everywhere(exchange, change, of_type(exchange, change, work), done(exchange))
+
+
+def attribute_name(exchange: Exchange, *also: str) -> str:
+    """The attribute that the address names, as internal name; of the entity's own members only those said.
+
+    Raises
+    ------
+    BadRequestData
+    """
+    name = exchange.context.expand(exchange.request.path_params["attribute"])
+    if name in NO_ATTRIBUTES and name not in also:
+        raise BadRequestData(f"{name}: is no attribute; change it with PATCH or PUT of the entity.")
+    return name
+
+
+def of_type(
+    exchange: Exchange, change: Change, work: Callable[[Writing, Parsed], Any]
+) -> Callable[[Writing, Parsed], Any]:
+    """`work`, on an entity of the types that the address asks for alone."""
+    types = exchange.types()
+    if types is None:
+        return work
+
+    def checked(writing: Writing, part: Parsed) -> Any:
+        operations.require_types(writing, change.entity_id, types.fits)
+        return work(writing, part)
+
+    return checked
 
 
 def entity_path(entity_id: str) -> str:
@@ -255,12 +292,12 @@ def update_answer(exchange: Exchange, result: Updated | None) -> Response:
     """204 when everything was done, 207 with an UpdateResult otherwise (6.6.3)."""
     if result is None or not result.not_updated:
         return exchange.answer(status=204)
-    compact = exchange.context.compact
+    # 6.3.6: what comes without a @context has full names only.
     return exchange.plain(
         {
-            "updated": [compact(name) for name in result.updated],
+            "updated": [iri(name) for name in result.updated],
             "notUpdated": [
-                {"attributeName": compact(name), "reason": reason} for name, reason in result.not_updated
+                {"attributeName": iri(name), "reason": reason} for name, reason in result.not_updated
             ],
         },
         207,

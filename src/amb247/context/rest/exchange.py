@@ -26,9 +26,14 @@ from amb247.context.jsonld.context import CORE, Context
 from amb247.context.ngsi_errors import (
     BadRequestData,
     InvalidRequest,
+    LengthRequired,
+    NonexistentTenant,
     NotAcceptable,
+    TooManyResults,
     UnsupportedMediaType,
 )
+from amb247.context.querying.query import TypeExpr
+from amb247.context.querying.syntax import parse_types
 from amb247.context.rest.access import Access, require
 
 Json = Any
@@ -43,9 +48,11 @@ PARQUET = "application/vnd.apache.parquet"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1_000
+ANY_LIMIT = 999_999_999_999
 MAX_OFFSET = 1_000_000
 BASE = "/ngsi-ld/v1"
 LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[A-Za-z*]+\s*=\s*(?:"[^"]*"|[^\s;,"]+))*)')
+PREFERRED_BODY = re.compile(r'(?:^|[,;\s])body\s*=\s*"?(json|ld\+json)"?\s*(?:$|[,;])', re.IGNORECASE)
 REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
 MAX_ID = 512
@@ -82,6 +89,7 @@ class Exchange:
     accept: str
     context: Context = CORE
     body: Json = None
+    creates: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
     # --- what was asked ---------------------------------------------------------------------------------------------
@@ -121,6 +129,12 @@ class Exchange:
         """A comma-separated list of attribute names, as internal names."""
         return tuple(self.context.expand(name) for name in self.texts(parameter))
 
+    def datasets(self) -> tuple[str, ...]:
+        """The parameter `datasetId` of a read: URIs, or `@none` for the default instance (4.5.5)."""
+        return tuple(
+            one if one == "@none" else checked_uri("datasetId", one) for one in self.texts("datasetId")
+        )
+
     def page(self) -> tuple[int, int, bool]:
         """limit, offset and whether the total is wanted (6.3.10, 6.3.13).
 
@@ -129,12 +143,19 @@ class Exchange:
         BadRequestData
             limit=0 without count=true, or a number out of range.
         """
-        limit = self.number("limit", DEFAULT_LIMIT, lowest=0, highest=MAX_LIMIT)
+        limit = self.number("limit", DEFAULT_LIMIT, lowest=0, highest=ANY_LIMIT)
+        if limit > MAX_LIMIT:
+            raise TooManyResults(f"limit: ask for at most {MAX_LIMIT:,} at once; the next pages are linked.")
         offset = self.number("offset", 0, lowest=0, highest=MAX_OFFSET)
         wants_count = self.flag("count") or "count" in self.options
         if limit == 0 and not wants_count:
             raise BadRequestData("limit: 0 is only for counting; add count=true.")
         return limit, offset, wants_count
+
+    def types(self) -> TypeExpr | None:
+        """The parameter `type` of an operation on one entity (4.17): another type's entity is not the one that is meant."""
+        given = self.text("type")
+        return parse_types(given, self.context) if given else None
 
     def form(self) -> Form:
         """How entities are to be shown (6.3.7, 6.3.11, 6.3.15)."""
@@ -147,6 +168,8 @@ class Exchange:
             if asked not in FORMATS:
                 raise BadRequestData(f"format: use normalized, concise or simplified, not {asked[:40]!r}.")
             kind = FORMATS[asked]
+        if self.text("geometryProperty") and self.accept != GEO:
+            raise BadRequestData(f"geometryProperty: is for Accept: {GEO}; leave it out (5.7.1.4).")
         pick, omit, attrs = self.text("pick"), self.text("omit"), self.text("attrs")
         return Form(
             kind=kind,  # type: ignore[arg-type]
@@ -157,7 +180,7 @@ class Exchange:
             attrs=self.names("attrs") if attrs else None,
             pick=parse_projection(pick, self.context, parameter="pick") if pick else None,
             omit=parse_projection(omit, self.context, parameter="omit") if omit else None,
-            dataset_ids=self.texts("datasetId") or None,
+            dataset_ids=self.datasets() or None,
         )
 
     # --- the database -----------------------------------------------------------------------------------------------
@@ -168,7 +191,22 @@ class Exchange:
         return result
 
     async def write(self, ids: Sequence[str], work: Callable[[Writing], Result]) -> Result:
-        """`work` with the locked state of these entities, in a durable transaction; what it returned."""
+        """`work` with the locked state of these entities, in a durable transaction; what it returned.
+
+        Only an operation that creates makes a tenant that is not there yet (5.5.10).
+
+        Raises
+        ------
+        NonexistentTenant
+        """
+        if (
+            not self.creates
+            and not tenants.is_known(self.tenant)
+            and not await self.request.app.state.readers.run("", tenants.exists, self.tenant)
+        ):
+            raise NonexistentTenant(
+                f"There is no tenant {self.tenant!r}; it comes to be with the first thing created in it."
+            )
         result: Result = await self.request.app.state.committers.run(
             self.tenant, ids, work, source=self.access.name
         )
@@ -187,12 +225,20 @@ class Exchange:
             return Response(status_code=status, headers=out)
         if self.accept == LD:
             document = self._with_context(document)
-        elif self.accept == GEO and self.request.headers.get("prefer", "").replace(" ", "") == "body=ld+json":
+        elif self.accept == GEO and self._preferred_body() != "json":
             document = self._with_context(document)
-            out["Preference-Applied"] = "body=ld+json"
+            if self._preferred_body():
+                out["Preference-Applied"] = "body=ld+json"
         else:
+            if self.accept == GEO:
+                out["Preference-Applied"] = "body=json"
             out["Link"] = _joined(out.get("Link"), link_header(self.context))
         return Response(orjson.dumps(document), status, out, media_type=self.accept)
+
+    def _preferred_body(self) -> str | None:
+        """What `Prefer: body=...` asks for: `json` without, `ld+json` with @context (6.3.6); None when it says nothing."""
+        found = PREFERRED_BODY.search(self.request.headers.get("prefer", ""))
+        return found[1].lower() if found else None
 
     def plain(self, document: Json, status: int = 200) -> Response:
         """A document without any @context: results of batches, lists of contexts."""
@@ -255,6 +301,7 @@ async def open_exchange(
     request: Request,
     *,
     write: bool = False,
+    creates: bool = False,
     history: bool = False,
     body: bool | None = None,
     accepts: Sequence[str] = (JSON, LD),
@@ -266,6 +313,8 @@ async def open_exchange(
     ----------
     write, history : bool
         What the caller's access must allow.
+    creates : bool
+        Whether the operation makes the tenant where it is not there yet.
     body : bool, optional
         Whether a JSON body is expected; by default for POST, PUT and PATCH.
     accepts : sequence of str
@@ -291,6 +340,7 @@ async def open_exchange(
     exchange = Exchange(
         request, access, tenant, parameters, options, _accepted(request.headers.get("accept"), accepts)
     )
+    exchange.creates = creates
     link = _context_link(request.headers.get("link"))
     expects_body = request.method in {"POST", "PUT", "PATCH"} if body is None else body
     if expects_body:
@@ -328,26 +378,36 @@ def _accepted(header: str | None, offered: Sequence[str]) -> str:
     ------
     NotAcceptable
     """
-    if not header:
+    if not header or header == offered[0]:
         return offered[0]
-    best, best_weight = None, 0.0
+    ranges = []
     for part in header.split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        for offer in offered:
-            matches = kind in {offer, "*/*"} or (kind.endswith("/*") and offer.startswith(kind[:-1]))
-            if matches and weight > best_weight:
-                best, best_weight = offer, weight
-                break
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        ranges.append((kind, _weight(parameters)))
+    named = dict(ranges)
+    best, best_weight = None, 0.0
+    for offer in offered:
+        group = offer.partition("/")[0] + "/*"
+        # The most specific range decides; of offers that are equally welcome the first is taken (6.3.4).
+        weight = next((named[kind] for kind in (offer, group, "*/*") if kind in named), 0.0)
+        if weight > best_weight:
+            best, best_weight = offer, weight
     if best is None:
-        raise NotAcceptable(f"Accept: this answers with {', '.join(offered)}.")
+        raise NotAcceptable(
+            f"Accept: this answers with {', '.join(offered)}.", availableRepresentations=list(offered)
+        )
     return best
+
+
+def _weight(parameters: Sequence[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                weight = float(parameter[2:])
+            except ValueError:
+                return 0.0
+            return weight if 0 <= weight <= 1 else 0.0
+    return 1.0
 
 
 def _context_link(header: str | None) -> str | None:
@@ -375,6 +435,8 @@ def _context_link(header: str | None) -> str | None:
 async def _read_body(exchange: Exchange, link: str | None, *, needs_context: bool) -> None:
     request = exchange.request
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
+        raise LengthRequired("Content-Length: is missing.")
     known = {JSON, LD} if request.method != "PATCH" else {JSON, LD, MERGE}
     if media not in known:
         raise UnsupportedMediaType(f"Content-Type: send {', '.join(sorted(known))}, not {media[:60]!r}.")

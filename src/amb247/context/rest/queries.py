@@ -8,6 +8,7 @@ ETSI GS CIM 009 v1.8.1, 5.2.23 (Query), 5.7.2, 6.4.3.2, 6.23.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amb247.context.ngsi_errors import BadRequestData
-from amb247.context.querying.query import Query
+from amb247.context.querying.query import STAMPS, Expr, Query, attributes_of
 from amb247.context.querying.syntax import (
     parse_geo,
     parse_ids,
@@ -51,9 +52,11 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         exchange.text("geoproperty"),
         context,
     )
-    if needs_filter and not (types or attrs or q or geo or ids or pattern or scope or exchange.flag("local")):
+    parsed_q = parse_q(q, context, expand_values=exchange.texts("expandValues")) if q else None
+    if needs_filter and not (types or geo or exchange.flag("local") or _has_own(attrs, parsed_q)):
         raise BadRequestData(
-            "type: is missing; give at least one of type, attrs, q, a geo query, or local=true."
+            "type: is missing; give at least one of type, attrs, q, a geo query, or local=true. "
+            "id, idPattern and scopeQ alone are too wide."
         )
     limit, offset, _ = exchange.page()
     return Query(
@@ -61,10 +64,10 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         id_pattern=parse_pattern(pattern) if pattern else None,
         types=parse_types(types, context) if types else None,
         attrs=attrs,
-        q=parse_q(q, context, expand_values=exchange.texts("expandValues")) if q else None,
+        q=parsed_q,
         geo=geo,
         scope=parse_scope(scope) if scope else None,
-        dataset_ids=exchange.texts("datasetId"),
+        dataset_ids=exchange.datasets(),
         order_by=parse_order_by(
             order,
             context,
@@ -77,6 +80,11 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         offset=offset,
         restriction=exchange.access.restriction,
     )
+
+
+def _has_own(attrs: Sequence[str], q: Expr | None) -> bool:
+    """Whether they name an attribute that is not the system's (5.7.2.4)."""
+    return bool({*attrs, *(() if q is None else attributes_of(q))} - STAMPS)
 
 
 async def run_query(exchange: Exchange, query: Query) -> Response:
@@ -137,6 +145,9 @@ def query_of_document(exchange: Exchange) -> Query:
         ordering = document.get("orderBy") or document["ordering"].get("orderBy")
         parameters["orderBy"] = _as_text("orderBy", ordering)
     exchange.parameters = parameters
+    for name in ("entities", "attrs", "pick", "omit", "datasetId", "containedBy"):
+        if document.get(name) == []:
+            raise BadRequestData(f"{name}: is empty; leave it out, or send at least one.")
     selectors = document.get("entities", [])
     if isinstance(selectors, dict):
         selectors = [selectors]

@@ -358,7 +358,7 @@ def _rows(exchange: Exchange, asked: Asked, heads: Iterator[list[evolution.Head]
 
 async def upsert(request: Request) -> Response:
     """6.18.3.1."""
-    exchange = await open_exchange(request, write=True)
+    exchange = await open_exchange(request, write=True, creates=True)
     parsed = parse_temporal(expanded(exchange.body), exchange.context)
     access = exchange.access
     is_new = await exchange.write(
