@@ -38,7 +38,13 @@ PUBLIC = {
 }
 # Pages about one's own account need no role.
 OWN_ACCOUNT = re.compile(r"^(account_|mfa_|socialaccount_|openid_)")
-SAMPLES = {"int": "1", "str": "68001", "slug": "prueba", "thing": "Streetlight:prueba:L1", "path": "urn:ngsi-ld:Streetlight:prueba:L1"}
+SAMPLES = {
+    "int": "1",
+    "str": "68001",
+    "slug": "prueba",
+    "thing": "Streetlight:prueba:L1",
+    "path": "urn:ngsi-ld:Streetlight:prueba:L1",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,16 @@ def is_refused(response) -> bool:
 
 def test_the_walk_finds_every_room():
     names = {address.name.split(":")[0] for address in addresses()}
-    assert names >= {"portal", "feeds", "centre", "context", "territory", "mobility", "account_login", "mfa_index"}
+    assert names >= {
+        "portal",
+        "feeds",
+        "centre",
+        "context",
+        "territory",
+        "mobility",
+        "account_login",
+        "mfa_index",
+    }
 
 
 def test_only_the_listed_addresses_are_public():

@@ -7,6 +7,7 @@ ETSI GS CIM 009 v1.8.1, 5.5.2 (error types) and 6.3.2 (their HTTP status); RFC 9
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from amb247.context.errors import ContextError
@@ -28,6 +29,7 @@ class NgsiError(ContextError):
     kind: ClassVar[str] = "InternalError"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    headers: Mapping[str, str] = {}  # of the answer
 
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)

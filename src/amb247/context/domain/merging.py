@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from amb247.context.documents.kinds import VALUE_KEYS
 from amb247.context.documents.parse import parse_entity
 from amb247.context.documents.times import canonical, moment, time_text
 from amb247.context.domain.writing import as_list, from_list
 from amb247.context.jsonld.context import Context
+from amb247.context.querying.geometry import distance_m, shape_of
+from amb247.context.querying.query import Order, Path
 from amb247.context.stored import Instance, Stored
 
 Json = Any
@@ -118,6 +121,43 @@ def merged(parts: Sequence[Part]) -> Stored:
         modified_at=max(part.entity.modified_at for part in ordered),
         expires_at=next((part.entity.expires_at for part in ordered if part.entity.expires_at), None),
     )
+
+
+def sort_key(entity: Stored, order: Order) -> tuple[int, Any] | None:
+    """By what an entity is ordered: numbers before texts, None where there is nothing."""
+    path = order.path
+    if path.attribute in {"id", "type", "scope", "createdAt", "modifiedAt"}:
+        found = {
+            "id": entity.id,
+            "type": ",".join(entity.types),
+            "scope": ",".join(entity.scope) or None,
+            "createdAt": time_text(entity.created_at),
+            "modifiedAt": time_text(entity.modified_at),
+        }[path.attribute]
+    else:
+        found = _value_at(entity, path)
+    if order.origin is not None:
+        shape = shape_of(found)
+        return None if shape is None else (0, distance_m(order.origin, shape))
+    if isinstance(found, bool | int | float):
+        return 0, found
+    return (1, found) if isinstance(found, str) else None
+
+
+def _value_at(entity: Stored, path: Path) -> Any:
+    instances = as_list(entity.attributes.get(path.attribute))
+    found: Any = next(
+        (one for one in instances if "datasetId" not in one), instances[0] if instances else None
+    )
+    for name in path.subs:
+        found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = found[0]
+    if isinstance(found, dict) and "type" in found:
+        found = next((found[key] for key in VALUE_KEYS if key in found), None)
+    for name in path.members:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def is_newer(one: Age, other: Age) -> bool:

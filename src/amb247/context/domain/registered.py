@@ -121,6 +121,10 @@ class Registered:
     def is_valid(self, now: datetime) -> bool:
         return self.expires_at is None or now < self.expires_at
 
+    def names(self, entity_id: str) -> bool:
+        """Whether it speaks of this very entity, and not only of all of some types."""
+        return any(info.id == entity_id for one in self.information for info in one.entities)
+
     def attributes_of(self, entity_id: str, types: Collection[str] | None) -> Attributes | None:
         """What it may have of one entity; None when nothing."""
         found: set[str] = set()

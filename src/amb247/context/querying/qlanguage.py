@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from amb247.context.jsonld.names import DEFAULT, internal
+from amb247.context.jsonld.names import internal, iri
 from amb247.context.ngsi_errors import BadRequestData, TooComplexQuery
 from amb247.context.querying.moments import date_text, moment, time_key
 from amb247.context.querying.patterns import compiled
@@ -51,10 +51,6 @@ PATH_ENDS = frozenset('=!<>~;|()[]{}" ')
 OPERATORS: tuple[str, ...] = ("!~=", "==", "!=", ">=", "<=", "~=", ">", "<")
 NO_ATTRIBUTES = TEXTS | CONCEPTS | VALUE_KEYS
 PLAIN_COMPARISONS = frozenset({"<", "<=", ">", ">="})
-
-
-def iri(name: str) -> str:
-    return name if ":" in name else DEFAULT + name
 
 
 class Terms(Protocol):

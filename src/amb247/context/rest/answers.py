@@ -18,6 +18,7 @@ from amb247.context.documents.represent import (
 from amb247.context.documents.table import as_csv
 from amb247.context.domain.queries.find import get_many
 from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound
+from amb247.context.rest.distributed import get_everywhere
 from amb247.context.rest.exchange import CSV, GEO, Exchange
 from amb247.context.stored import Stored
 
@@ -34,13 +35,13 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
         There is none within reach, or it has none of the attributes asked for.
     """
     join, level = join_of(exchange, form)
-    found: Stored | None = await exchange.request.app.state.lookups.get(
-        exchange.tenant, entity_id, exchange.access.restriction
-    )
+    found = await get_everywhere(exchange, entity_id, form)
     if found is None or (form.attrs and not set(form.attrs) & set(found.attributes)):
-        raise ResourceNotFound(
+        problem = ResourceNotFound(
             f"There is no entity {entity_id}" + (" with such attributes." if found else ".")
         )
+        problem.headers = exchange.headers
+        raise problem
     if join is not None:
         shown = await exchange.read(joined, exchange, [found], form, join, level)
         return exchange.answer(shown[0] if join == "inline" else shown)

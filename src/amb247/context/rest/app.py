@@ -134,7 +134,7 @@ class NgsiApp:
 
 
 def problem_response(problem: NgsiError) -> Response:
-    headers = dict(CHALLENGE) if isinstance(problem, Unauthorized) else {}
+    headers = dict(CHALLENGE if isinstance(problem, Unauthorized) else problem.headers)
     return Response(orjson.dumps(problem.document()), problem.status, headers, media_type=PROBLEM)
 
 

@@ -20,12 +20,16 @@ from amb247.context.domain import operations
 from amb247.context.domain.operations import Guard, Outcome
 from amb247.context.domain.writing import Writing
 from amb247.context.ngsi_errors import BadRequestData, InvalidRequest, NgsiError
+from amb247.context.rest.distributed_writes import Batch, batch_everywhere, error_entry
 from amb247.context.rest.exchange import LD, Exchange, check_context, checked_uri, open_exchange, resolve
 
 MAX_BATCH = 10_000
 PORTION = 1_000  # entities in one transaction
 
 Work = Callable[[Writing, Parsed], bool]
+CREATE = Batch("createBatch", "/entityOperations/create", "createEntity", is_whole=True)
+MERGE = Batch("mergeBatch", "/entityOperations/merge", "mergeEntity")
+DELETE = Batch("deleteBatch", "/entityOperations/delete", "deleteEntity")
 
 
 async def create(request: Request) -> Response:
@@ -35,7 +39,7 @@ async def create(request: Request) -> Response:
         operations.create(writing, parsed, exchange.access.guard)
         return True
 
-    outcomes = await _run(exchange, work)
+    outcomes = await _run(exchange, work, CREATE)
     if any(one.error for one in outcomes):
         return _multi_status(exchange, outcomes)
     return exchange.plain([one.entity_id for one in outcomes], 201)
@@ -50,7 +54,10 @@ async def upsert(request: Request) -> Response:
     def work(writing: Writing, parsed: Parsed) -> bool:
         return operations.upsert(writing, parsed, guard, replacing=replacing, overwrite=overwrite)
 
-    outcomes = await _run(exchange, work)
+    names = ("update", "replace", "noOverwrite")
+    given = tuple(name for name in names if name in exchange.options)
+    everywhere = Batch("upsertBatch", "/entityOperations/upsert", "createEntity", given, is_whole=True)
+    outcomes = await _run(exchange, work, everywhere)
     if any(one.error for one in outcomes):
         return _multi_status(exchange, outcomes)
     new = list(dict.fromkeys(one.entity_id for one in outcomes if one.is_new))
@@ -71,7 +78,9 @@ async def update(request: Request) -> Response:
             )
         return False
 
-    return _no_content(exchange, await _run(exchange, work, need_type=False))
+    given = () if overwrite else ("noOverwrite",)
+    everywhere = Batch("updateBatch", "/entityOperations/update", "appendAttrs", given)
+    return _no_content(exchange, await _run(exchange, work, everywhere, need_type=False))
 
 
 async def merge(request: Request) -> Response:
@@ -81,7 +90,7 @@ async def merge(request: Request) -> Response:
         operations.merge(writing, parsed, exchange.access.guard)
         return False
 
-    return _no_content(exchange, await _run(exchange, work, need_type=False, nulls=True))
+    return _no_content(exchange, await _run(exchange, work, MERGE, need_type=False, nulls=True))
 
 
 async def delete(request: Request) -> Response:
@@ -100,11 +109,12 @@ async def delete(request: Request) -> Response:
             wanted.append(Parsed(checked_uri("id", one), None))
         except NgsiError as problem:
             refused.append(Outcome(str(one)[:512], error=problem))
-    return _no_content(exchange, refused + await _in_portions(exchange, wanted, work))
+    local = partial(_in_portions, exchange, work=work)
+    return _no_content(exchange, refused + await batch_everywhere(exchange, DELETE, wanted, local))
 
 
 async def _run(
-    exchange: Exchange, work: Work, *, need_type: bool = True, nulls: bool = False
+    exchange: Exchange, work: Work, everywhere: Batch, *, need_type: bool = True, nulls: bool = False
 ) -> list[Outcome]:
     """Parse every entity with its own @context, and do the work on the good ones."""
     given = _listed(exchange.body)
@@ -122,7 +132,8 @@ async def _run(
         if len(given) > 50
         else _parse(given, contexts, need_type, nulls)
     )
-    return refused + await _in_portions(exchange, parsed, work)
+    local = partial(_in_portions, exchange, work=work)
+    return refused + await batch_everywhere(exchange, everywhere, parsed, local)
 
 
 def _parse(
@@ -171,11 +182,7 @@ def _multi_status(exchange: Exchange, outcomes: Sequence[Outcome]) -> Response:
     return exchange.plain(
         {
             "success": list(dict.fromkeys(one.entity_id for one in outcomes if one.error is None)),
-            "errors": [
-                {"entityId": one.entity_id, "error": one.error.document()}
-                for one in outcomes
-                if one.error is not None
-            ],
+            "errors": [error_entry(one.entity_id, one.error) for one in outcomes if one.error is not None],
         },
         207,
     )

@@ -8,6 +8,7 @@ ETSI GS CIM 009 v1.8.1, 6.4 to 6.7.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amb247.context.documents.kinds import Delete
-from amb247.context.documents.parse import Parsed, as_kind, parse_attributes, parse_entity, parse_instance
+from amb247.context.documents.parse import (
+    Parsed,
+    Value,
+    as_kind,
+    parse_attributes,
+    parse_entity,
+    parse_instance,
+)
 from amb247.context.documents.values import check_time
 from amb247.context.domain import operations
 from amb247.context.domain.operations import Updated
@@ -25,6 +33,7 @@ from amb247.context.domain.queries.find import find
 from amb247.context.domain.writing import Writing
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.rest.answers import entity_answer
+from amb247.context.rest.distributed_writes import Change, everywhere
 from amb247.context.rest.exchange import (
     BASE,
     CSV,
@@ -45,10 +54,16 @@ PURGE = 1_000  # entities removed in one transaction
 async def create(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = parse_entity(exchange.body, exchange.context)
-    await exchange.write(
-        (parsed.id,), lambda writing: operations.create(writing, parsed, exchange.access.guard)
+
+    def work(writing: Writing, part: Parsed) -> None:
+        operations.create(writing, part, exchange.access.guard)
+
+    return await everywhere(
+        exchange,
+        Change("createEntity", "/entities", parsed.id, parsed, is_whole=True),
+        work,
+        lambda _: exchange.answer(status=201, headers={"Location": location_of(parsed.id)}),
     )
-    return exchange.answer(status=201, headers={"Location": location_of(parsed.id)})
 
 
 def location_of(entity_id: str) -> str:
@@ -68,10 +83,12 @@ async def retrieve(request: Request) -> Response:
 async def replace(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = fragment(exchange)
-    await exchange.write(
-        (parsed.id,), lambda writing: operations.replace(writing, parsed, exchange.access.guard)
-    )
-    return exchange.answer(status=204)
+
+    def work(writing: Writing, part: Parsed) -> None:
+        operations.replace(writing, part, exchange.access.guard)
+
+    change = Change("replaceEntity", entity_path(parsed.id), parsed.id, parsed)
+    return await everywhere(exchange, change, work, done(exchange))
 
 
 async def merge(request: Request) -> Response:
@@ -82,20 +99,22 @@ async def merge(request: Request) -> Response:
     observed_at = None if observed is None else check_time("observedAt", observed)
     fit = fitting(exchange) if is_simple else None
 
-    def work(writing: Writing) -> None:
-        operations.merge(writing, parsed, exchange.access.guard, observed_at=observed_at, fit=fit)
+    def work(writing: Writing, part: Parsed) -> None:
+        operations.merge(writing, part, exchange.access.guard, observed_at=observed_at, fit=fit)
 
-    await exchange.write((parsed.id,), work)
-    return exchange.answer(status=204)
+    change = Change("mergeEntity", entity_path(parsed.id), parsed.id, parsed)
+    return await everywhere(exchange, change, work, done(exchange))
 
 
 async def delete(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     entity_id = exchange.uri("entity_id")
-    await exchange.write(
-        (entity_id,), lambda writing: operations.delete(writing, entity_id, exchange.access.guard)
-    )
-    return exchange.answer(status=204)
+
+    def work(writing: Writing, _part: Parsed) -> None:
+        operations.delete(writing, entity_id, exchange.access.guard)
+
+    change = Change("deleteEntity", entity_path(entity_id), entity_id)
+    return await everywhere(exchange, change, work, done(exchange))
 
 
 async def purge(request: Request) -> Response:
@@ -123,31 +142,35 @@ async def append_attributes(request: Request) -> Response:
     exchange = await open_exchange(request, write=True)
     parsed = fragment(exchange)
     overwrite = "noOverwrite" not in exchange.options
-    result = await exchange.write(
-        (parsed.id,),
-        lambda writing: operations.append(writing, parsed, exchange.access.guard, overwrite=overwrite),
-    )
-    return update_answer(exchange, result)
+
+    def work(writing: Writing, part: Parsed) -> Updated:
+        return operations.append(writing, part, exchange.access.guard, overwrite=overwrite)
+
+    change = Change("appendAttrs", f"{entity_path(parsed.id)}/attrs", parsed.id, parsed, by_attribute=True)
+    return await everywhere(exchange, change, work, partial(update_answer, exchange))
 
 
 async def update_attributes(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     parsed = fragment(exchange, nulls=True)
-    result = await exchange.write(
-        (parsed.id,), lambda writing: operations.update(writing, parsed, exchange.access.guard)
-    )
-    return update_answer(exchange, result)
+
+    def work(writing: Writing, part: Parsed) -> Updated:
+        return operations.update(writing, part, exchange.access.guard)
+
+    change = Change("updateEntity", f"{entity_path(parsed.id)}/attrs", parsed.id, parsed, by_attribute=True)
+    return await everywhere(exchange, change, work, partial(update_answer, exchange))
 
 
 async def partial_update(request: Request) -> Response:
     exchange = await open_exchange(request, write=True, needs_context_in_body=False)
     entity_id, name = exchange.uri("entity_id"), exchange.context.expand(request.path_params["attribute"])
     given = parse_instance(name, exchange.body, exchange.context, nulls=True, partial=True)
-    await exchange.write(
-        (entity_id,),
-        lambda writing: operations.partial_update(writing, entity_id, name, given, exchange.access.guard),
-    )
-    return exchange.answer(status=204)
+
+    def work(writing: Writing, _part: Parsed) -> None:
+        operations.partial_update(writing, entity_id, name, given, exchange.access.guard)
+
+    change = attribute_change("updateAttrs", exchange, entity_id, name, given)
+    return await everywhere(exchange, change, work, done(exchange))
 
 
 async def replace_attribute(request: Request) -> Response:
@@ -157,11 +180,11 @@ async def replace_attribute(request: Request) -> Response:
     if isinstance(given, Delete):
         raise BadRequestData(f"{name}: null cannot replace an attribute; delete it instead.")
 
-    def work(writing: Writing) -> None:
+    def work(writing: Writing, _part: Parsed) -> None:
         operations.replace_attribute(writing, entity_id, name, given, exchange.access.guard)
 
-    await exchange.write((entity_id,), work)
-    return exchange.answer(status=204)
+    change = attribute_change("replaceAttrs", exchange, entity_id, name, given)
+    return await everywhere(exchange, change, work, done(exchange))
 
 
 async def delete_attribute(request: Request) -> Response:
@@ -172,13 +195,32 @@ async def delete_attribute(request: Request) -> Response:
         checked_uri("datasetId", dataset)
     every = exchange.flag("deleteAll")
 
-    def work(writing: Writing) -> None:
+    def work(writing: Writing, _part: Parsed) -> None:
         operations.delete_attribute(
             writing, entity_id, name, exchange.access.guard, dataset=dataset or "", every=every
         )
 
-    await exchange.write((entity_id,), work)
-    return exchange.answer(status=204)
+    change = attribute_change("deleteAttrs", exchange, entity_id, name)
+    return await everywhere(exchange, change, work, done(exchange))
+
+
+def entity_path(entity_id: str) -> str:
+    """Where an entity is at any broker, below /ngsi-ld/v1."""
+    return f"/entities/{quote(entity_id, safe=':')}"
+
+
+def attribute_change(
+    operation: str, exchange: Exchange, entity_id: str, name: str, given: Value | None = None
+) -> Change:
+    """A change of the attribute that the address names."""
+    path = f"{entity_path(entity_id)}/attrs/{quote(exchange.request.path_params['attribute'], safe='')}"
+    parsed = Parsed(entity_id, None, None, {} if given is None else {name: given})
+    return Change(operation, path, entity_id, parsed, attribute=name, by_attribute=True)
+
+
+def done(exchange: Exchange) -> Callable[[Any], Response]:
+    """The answer that has nothing to say."""
+    return lambda _: exchange.answer(status=204)
 
 
 def fitting(exchange: Exchange) -> operations.Fit:
@@ -209,9 +251,9 @@ def fragment(
     return parsed
 
 
-def update_answer(exchange: Exchange, result: Updated) -> Response:
+def update_answer(exchange: Exchange, result: Updated | None) -> Response:
     """204 when everything was done, 207 with an UpdateResult otherwise (6.6.3)."""
-    if not result.not_updated:
+    if result is None or not result.not_updated:
         return exchange.answer(status=204)
     compact = exchange.context.compact
     return exchange.plain(

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amb247.context.domain.queries.find import count, find
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.querying.query import Query
 from amb247.context.querying.syntax import (
@@ -29,6 +28,7 @@ from amb247.context.querying.syntax import (
     parse_types,
 )
 from amb247.context.rest.answers import entities_answer
+from amb247.context.rest.distributed import find_everywhere
 from amb247.context.rest.exchange import CSV, GEO, JSON, LD, Exchange, open_exchange
 
 
@@ -84,8 +84,9 @@ async def run_query(exchange: Exchange, query: Query) -> Response:
     limit, offset, wants_count = exchange.page()
     form = exchange.form()
     # One more than the page says whether there is a next one.
-    found = await exchange.read(find, dataclasses.replace(query, limit=limit + 1)) if limit else []
-    total = await exchange.read(count, query) if wants_count else None
+    found, total = await find_everywhere(
+        exchange, query, limit=limit + 1 if limit else 0, wants_count=wants_count
+    )
     has_more = len(found) > limit
     exchange.page_headers(min(len(found), limit), limit, offset, total, has_more=has_more)
     return await entities_answer(exchange, found[:limit], form)

@@ -132,6 +132,11 @@ class Registry:
         self._known.pop(tenant, None)
         self._looking.pop(tenant, None)
 
+    def forget_all(self) -> None:
+        self._generation += 1
+        self._known.clear()
+        self._looking.clear()
+
     def _look(self, tenant: str) -> asyncio.Task[Index]:
         task = self._looking.get(tenant)
         if task is None:
@@ -229,6 +234,13 @@ class Sources:
             if write:
                 return EMPTY
             raise
+
+    def forget_known(self) -> None:
+        """After the database was swapped under the process (tests, restore)."""
+        self.registry.forget_all()
+        self._cache.clear()
+        self._resting.clear()
+        self._tallies.clear()
 
     def changed(self, tenant: str) -> None:
         """A registration of the tenant was changed by this process."""
