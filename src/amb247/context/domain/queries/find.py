@@ -45,9 +45,9 @@ def find(query: Query) -> list[Stored]:
     if query.limit <= 0:
         return []
     with _noted(query), reading() as clock:
-        plans = _plans(query, in_id_order=not query.order_by)
         if query.order_by:
-            return _ordered(query, plans, clock)
+            return _ordered(query, clock)
+        plans = _plans(query, in_id_order=True)
         if all(plan.is_exact for plan in plans) and not _has_areas(query):
             return _page(plans, query.limit, query.offset)
         wanted = query.offset + query.limit
@@ -85,6 +85,14 @@ def where(query: Query, *, alias: str = "e") -> tuple[str, list[Any], bool]:
     """Condition over `context_entity`, its parameters, and whether it says everything; else `matching.matcher` must follow."""
     plan = compiling.plan(query, cells=cells_condition, alias=alias)
     return plan.possible.text, list(plan.possible.params), plan.is_exact
+
+
+def fits_sql(query: Query, clock: Clock) -> Sql:
+    """A condition over `context_entity e` that says everything: what SQL cannot decide is decided here and now."""
+    (plan,) = _plans(query, in_id_order=False)
+    if plan.is_exact and not _has_areas(query):
+        return plan.possible
+    return Sql("e.id = ANY(%s)", (_decided_ids(query, [plan], None, clock),))
 
 
 # --- plans -------------------------------------------------------------------------------------------------------
@@ -271,13 +279,9 @@ def _partly(row: Sequence[Any]) -> Stored:
 # --- in another order --------------------------------------------------------------------------------------------
 
 
-def _ordered(query: Query, plans: Sequence[Condition], clock: Clock) -> list[Stored]:
+def _ordered(query: Query, clock: Clock) -> list[Stored]:
     """The page in the order that the query names; what is to be decided is decided first."""
-    (plan,) = plans
-    condition = plan.possible
-    if not plan.is_exact or _has_areas(query):
-        ids = _decided_ids(query, plans, None, clock)
-        condition = Sql("e.id = ANY(%s)", (ids,))
+    condition = fits_sql(query, clock)
     order = order_sql(query, condition, clock)
     rows = fetch(
         f"SELECT {FULL} FROM (SELECT {PAGE} FROM context_entity e {order.joins.text} WHERE {condition.text} "
