@@ -119,10 +119,11 @@ def download(request: HttpRequest, reader: Reader) -> HttpResponse:
         body = orjson.dumps(feature_collection(represent_geojson(one, context, form) for one in found))
     else:
         body = orjson.dumps([represent(one, context, form) for one in found])
+    name = _("entidades")
     return HttpResponse(
         body,
         content_type=KINDS[kind],
-        headers={"Content-Disposition": f'attachment; filename="{_("entidades")}.{kind}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.{kind}"'},
     )
 
 
