@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-DATA = Path("/work/shared/data")
+DATA = Path(os.environ.get("AMB_SHARED_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 CONTEXTS = DATA / "ngsi-ld" / "smartdatamodels-context"
 
 

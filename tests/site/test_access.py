@@ -38,7 +38,13 @@ PUBLIC = {
 }
 # Pages about one's own account need no role.
 OWN_ACCOUNT = re.compile(r"^(account_|mfa_|socialaccount_|openid_)")
-SAMPLES = {"int": "1", "str": "68001", "slug": "prueba", "thing": "Streetlight:prueba:L1"}
+SAMPLES = {
+    "int": "1",
+    "str": "68001",
+    "slug": "prueba",
+    "thing": "Streetlight:prueba:L1",
+    "path": "urn:ngsi-ld:Streetlight:prueba:L1",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,16 @@ def is_refused(response) -> bool:
 
 def test_the_walk_finds_every_room():
     names = {address.name.split(":")[0] for address in addresses()}
-    assert names >= {"portal", "feeds", "centre", "territory", "mobility", "account_login", "mfa_index"}
+    assert names >= {
+        "portal",
+        "feeds",
+        "centre",
+        "context",
+        "territory",
+        "mobility",
+        "account_login",
+        "mfa_index",
+    }
 
 
 def test_only_the_listed_addresses_are_public():
@@ -121,12 +136,17 @@ def test_the_sample_addresses_open_for_the_administrator(client, city):
         "territory:revoke-role",
         "territory:revoke-token",
         "mobility:roll_back",
+        "context:subscription",
+        "context:subscription-act",
+        "context:context-act",
     }
     for address in addresses():
         if ":" in address.name and address.name not in kept_from_all | {
             "mobility:home",
             "centre:moment",
             "centre:series",
+            "context:series",
+            "context:search",
         }:
             url = address.url.replace("/1/", f"/{other.pk}/") if "personas" in address.url else address.url
             assert client.get(url).status_code == 200, address

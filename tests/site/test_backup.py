@@ -177,7 +177,7 @@ def test_the_manifest_names_every_kept_file(archive):
 
 @pytest.mark.parametrize(
     ("change", "code", "word"),
-    [("", 0, "al día"), ("DELETE FROM django_migrations WHERE app = 'territory'", 1, "faltan 2 migraciones")],
+    [("", 0, "al día"), ("DELETE FROM django_migrations WHERE app = 'territory'", 1, "faltan 3 migraciones")],
 )
 def test_doctor_says_by_its_code_whether_all_is_well(platform, change, code, word):
     engine = open_engine(platform)

@@ -44,6 +44,15 @@ PERSONAL = [
     "/centro/cosa/{lamp}/",
     "/fuentes/",
     "/fuentes/demo-things/",
+    "/contexto/",
+    "/contexto/entidades/",
+    "/contexto/entidades/?type=Streetlight&lugar=cerca&lat=7.119&lon=-73.122&metros=800",
+    "/contexto/entidades/?type=streetlight&q=powerRating==%2270%22",
+    "/contexto/entidades/?q=status=ok&lugar=cerca&lat=99",
+    "/contexto/entidades/urn:ngsi-ld:{vehicle}",
+    "/contexto/entidades/urn:ngsi-ld:{lamp}?atributo=status",
+    "/contexto/suscripciones/",
+    "/contexto/contextos/",
     "/movilidad/gtfs/",
     "/movilidad/gtfs/subir/",
     "/movilidad/gtfs/demo/1/",
@@ -167,7 +176,7 @@ def test_the_portal_shows_the_living_city_and_its_doors(anonymous: Page):
     expect(anonymous.locator("h1")).to_contain_text("la ciudad metropolitana, en vivo")
     expect(anonymous.locator(".synthetic")).to_have_text("Ciudad sintética de demostración")
     expect(anonymous.locator("dl.figures")).to_contain_text("Luminarias")
-    assert anonymous.locator("a.card").count() == 4
+    assert anonymous.locator("a.card").count() == 5
     assert anonymous.context.watch.complaints == []
 
 
@@ -416,6 +425,8 @@ def test_personal_pages_are_accessible_in_every_theme_and_fit_a_telephone(page: 
         page.goto(place)
         if place.startswith("/centro/?") or place == "/centro/":
             page.wait_for_selector("city-map[data-ready='1']", timeout=60_000)
+        if page.locator("place-map").count():
+            page.wait_for_selector("place-map[data-ready='1']", timeout=60_000)
         faults += [f"{address}: {fault}" for fault in faults_of(page)]
     assert faults == []
 

@@ -21,7 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.en.md")
 # Set by the system or for Django, not by whoever runs the platform.
 NOT_OURS = frozenset(
-    {"PATH", "LD_LIBRARY_PATH", "DJANGO_SETTINGS_MODULE", "DEBIAN_FRONTEND", "XDG_DATA_HOME"}
+    {
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "DJANGO_SETTINGS_MODULE",
+        "DEBIAN_FRONTEND",
+        "XDG_DATA_HOME",
+        "AMB_TEST_URLS",  # between `amb test` and its workers
+    }
 )
 READS = re.compile(
     r"""environ(?:\.get|\.pop|\.setdefault)?[(\[]\s*["']([A-Z][A-Z0-9_]+)["']|["'](AMB_[A-Z0-9_]+)["']"""

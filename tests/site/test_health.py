@@ -60,7 +60,7 @@ def test_nothing_is_wrong_with_a_migrated_database_and_a_living_picture(live):
 
 def test_a_missing_migration_is_a_problem(live):
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'territory' AND name LIKE '0002%'")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'territory' AND name LIKE '0003%'")
     assert health.problems() == ["database: migrations are missing"]
 
 

@@ -48,6 +48,15 @@ PERSONAL = [
     "/fuentes/",
     "/fuentes/prueba/",
     "/fuentes/ninguna/",
+    "/contexto/",
+    "/contexto/?q=nada",
+    "/contexto/entidades/",
+    "/contexto/entidades/?type=Nada&q=nada==1&lugar=cerca&lat=7&lon=-73",
+    "/contexto/entidades/?q=nada=1",
+    "/contexto/entidades/urn:ngsi-ld:Streetlight:prueba:L1",
+    "/contexto/entidades/urn:ngsi-ld:Streetlight:prueba:ninguna",
+    "/contexto/suscripciones/",
+    "/contexto/contextos/",
     "/movilidad/gtfs/",
     "/movilidad/gtfs/subir/",
     "/movilidad/gtfs/prueba/1/",
@@ -139,9 +148,9 @@ def test_a_chosen_base_map_may_be_asked_and_no_other_origin(settings):
 @pytest.mark.parametrize(
     ("role", "doors"),
     [
-        ("administrator", ["/centro/", "/fuentes/", "/movilidad/gtfs/", "/territorio/"]),
-        ("operator", ["/centro/", "/fuentes/", "/movilidad/gtfs/", "/territorio/"]),
-        ("viewer", ["/centro/", "/territorio/"]),
+        ("administrator", ["/centro/", "/contexto/", "/fuentes/", "/movilidad/gtfs/", "/territorio/"]),
+        ("operator", ["/centro/", "/contexto/", "/fuentes/", "/movilidad/gtfs/", "/territorio/"]),
+        ("viewer", ["/centro/", "/contexto/", "/territorio/"]),
         (None, []),
     ],
 )

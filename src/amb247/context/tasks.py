@@ -8,6 +8,8 @@ from procrastinate.contrib.django import app
 
 from amb247.context import api
 from amb247.context.domain.feeds import forget_old_minutes
+from amb247.context.domain.indexes import tend
+from amb247.context.domain.tenants import all_tenants
 
 log = logging.getLogger(__name__)
 
@@ -47,3 +49,13 @@ def apply_retention(timestamp: int) -> None:  # noqa: ARG001
     for tenant in api.tenants():
         log.info("retention", extra={"deleted": api.apply_retention(tenant=tenant), "tenant": tenant})
     forget_old_minutes()
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="context.tend_indexes")
+def tend_indexes(timestamp: int) -> None:  # noqa: ARG001
+    """Indexes on what clients keep asking for, in every tenant."""
+    for tenant in all_tenants():
+        built, dropped = tend(tenant)
+        if built or dropped:
+            log.info("indexes tended", extra={"tenant": tenant, "built": built, "dropped": dropped})

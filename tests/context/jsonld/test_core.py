@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from amb247.context.jsonld.core import SERVED, TERMS, VERSIONS, core_context, core_version
 
-DATA = Path("/work/shared/data/ngsi-ld/core-context")
+DATA = (
+    Path(os.environ.get("AMB_SHARED_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data")
+    / "ngsi-ld"
+    / "core-context"
+)
 FILES = {
     "1.3": "ngsi-ld-core-context-v1.3.jsonld",
     "1.6": "scorpio-2023-07-05-core-context.jsonld",

@@ -220,7 +220,23 @@ ranges = st.one_of(
     ).map(lambda p: ordered_range([value_of(t) for t in p])),
 )
 patterns = st.sampled_from(
-    ("red", "^r.d$", "(red|blue)", "[a-f]+", "e*d", "(?i)RED", r"\d{4}-", "(a|b)+c", r"\w\w", "^$", "ñ", ".")
+    (
+        "red",
+        "^r.d$",
+        "(red|blue)",
+        "[a-f]+",
+        "e*d",
+        "(?i)RED",
+        "(?i)s",
+        "(?i)k$",
+        "(?i)Ñ",
+        r"\d{4}-",
+        "(a|b)+c",
+        r"\w\w",
+        "^$",
+        "ñ",
+        ".",
+    )
 )
 comparisons = st.one_of(
     st.builds(

@@ -14,6 +14,14 @@ def source():
         yield served
 
 
+@pytest.fixture(autouse=True)
+def forget(request):
+    """The tables were emptied behind the server's back."""
+    yield
+    if "ngsi_server" in request.fixturenames:
+        request.getfixturevalue("ngsi_server").app.state.sources.forget_known()
+
+
 @pytest.fixture
 def second():
     with other() as served:

@@ -111,6 +111,7 @@ def test_create_what_exists_is_a_conflict(stored):
         ("endpoint", None, "endpoint"),
         ("endpoint", "nowhere", "endpoint"),
         ("endpoint", "mqtt://host/topic", "endpoint"),
+        ("endpoint", "http://example.org/?x=1", "endpoint"),
         ("mode", "exclusively", "mode"),
         ("operations", ["everything"], "operations"),
         ("operations", [], "operations"),

@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+import shapely
+
+from amb247.context.querying.query import Restriction
+from amb247.context.rest.access import Access
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -761,3 +765,76 @@ def test_tenants_have_pasts_of_their_own(broker):
     table = broker.get("/temporal/entities", params=TYPED, headers={**there, "Accept": "text/csv"})
     assert len(lines(table)) == 2
     problem(broker.get(PATH, headers={"NGSILD-Tenant": "nowhere"}), 404, "NonexistentTenant")
+
+
+# --- who may ----------------------------------------------------------------------------------------------------
+
+EVERY_OPERATION = [
+    ("GET", "/temporal/entities?type=Vehicle&timerel=after&timeAt=2026-08-01T00:00:00Z", None, False),
+    ("POST", "/temporal/entityOperations/query", {"type": "Query", "temporalQ": NOON, "attrs": ["a"]}, False),
+    ("GET", PATH, None, False),
+    ("POST", "/temporal/entities", {"id": CAR, "type": "Vehicle", "speed": speed((1, "12:00:00"))}, True),
+    ("POST", f"{PATH}/attrs", {"speed": speed((1, "12:00:00"))}, True),
+    ("DELETE", f"{PATH}/attrs/speed", None, True),
+    ("PATCH", f"{PATH}/attrs/speed/urn:ngsi-ld:Instance:1", {"speed": speed((1, "12:00:00"))}, True),
+    ("DELETE", f"{PATH}/attrs/speed/urn:ngsi-ld:Instance:1", None, True),
+    ("DELETE", PATH, None, True),
+]
+
+
+@pytest.fixture
+def let_in(ngsi_server, broker, monkeypatch):
+    """Everybody has this access from now on."""
+
+    def use(**more) -> None:
+        rights = {"may_read": True, "may_write": True, "may_read_history": True, **more}
+        access = Access("test", **rights)
+        monkeypatch.setattr(ngsi_server.app.state.gate, "quick", lambda _request: access)
+
+    return use
+
+
+@pytest.mark.parametrize(("method", "path", "body", "writes"), EVERY_OPERATION)
+def test_every_operation_asks_for_its_right(broker, let_in, monkeypatch, method, path, body, writes):
+    let_in(may_write=not writes, may_read_history=writes)
+    problem(broker.request(method, path, json=body), 403, "Forbidden")
+    let_in(may_write=writes, may_read_history=not writes)
+    assert broker.request(method, path, json=body).status_code in {200, 201, 404}
+    monkeypatch.undo()
+    monkeypatch.delenv("AMB_NGSI_OPEN", raising=False)
+    problem(broker.request(method, path, json=body), 401, "Unauthorized")
+
+
+def test_what_may_not_be_seen_is_not_there(broker, two, let_in):
+    let_in(restriction=Restriction(types=frozenset({"Bike"})))
+    assert found(broker, local="true") == ["urn:ngsi-ld:Bike:1"]
+    counted = broker.get("/temporal/entities", params={**NOON, "local": "true", "limit": 0, "count": "true"})
+    assert counted.headers["ngsild-results-count"] == "1"
+    rows = lines(
+        broker.get("/temporal/entities", params={**NOON, "local": "true"}, headers={"Accept": "text/csv"})
+    )
+    assert {row[0] for row in rows[1:]} == {"urn:ngsi-ld:Bike:1"}
+    for method, path, body, _ in EVERY_OPERATION[2:]:
+        if path == "/temporal/entities":
+            problem(broker.request(method, path, json=body), 403, "Forbidden")
+        else:
+            problem(broker.request(method, path, json=body), 404, "ResourceNotFound")
+    let_in()
+    assert [one["value"] for one in instances(broker)] == [120, 80, 100]
+
+
+def test_a_territory_bounds_what_is_written_and_read(broker, let_in):
+    def at(lon: float) -> list[dict]:
+        point = {"type": "Point", "coordinates": [lon, 7.1]}
+        return [{"type": "GeoProperty", "value": point, "observedAt": "2026-08-01T12:00:00Z"}]
+
+    let_in(restriction=Restriction(areas=(shapely.box(-73.2, 7.0, -73.0, 7.2),)))
+    inside = {"id": CAR, "type": "Vehicle", "location": at(-73.1)}
+    outside = {"id": VAN, "type": "Vehicle", "location": at(-74.1)}
+    assert broker.post("/temporal/entities", json=inside).status_code == 201
+    problem(broker.post("/temporal/entities", json=outside), 403, "Forbidden")
+    problem(broker.post("/temporal/entities", json={"id": VAN, "type": "Vehicle"}), 403, "Forbidden")
+    assert found(broker, type="Vehicle") == [CAR]
+    let_in()
+    assert broker.post("/temporal/entities", json=outside).status_code == 201
+    assert found(broker, type="Vehicle") == [VAN, CAR]

@@ -328,11 +328,11 @@ def test_many_writers_at_once_keep_each_entity_in_order(engine, receiver):
         thread.start()
     for thread in threads:
         thread.join()
-    got = receiver.wait_for(100)
     with psycopg.connect(engine.url) as own:
         stored = own.execute(
             "SELECT attributes->'power'->>'value' FROM context_change ORDER BY version"
         ).fetchall()
+    got = receiver.wait_for(len(stored))
     assert [str(value) for value in powers(got)] == [value for (value,) in stored]
 
 

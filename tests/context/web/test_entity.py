@@ -95,9 +95,11 @@ def test_a_month_is_drawn_from_hours(engineer):
 
 
 def test_ids_with_marks_of_addresses_work(engineer):
-    page = engineer.get(address(METER) + "?atributo=https://example.org/vocab%23flow").content.decode()
-    src = unescape(re.search(r'<time-chart src="([^"]+)"', page)[1])
-    assert engineer.get(src).json()["v"] == [3.5]
+    flow = "https://example.org/vocab#flow"
+    page = engineer.get(address(METER), {"atributo": flow}).content.decode()
+    assert "3,5 MQH</td>" in page
+    assert "<time-chart" not in page, "one point makes no line"
+    assert engineer.get("/contexto/serie.json", {"id": METER, "atributo": flow}).json()["v"] == [3.5]
 
 
 def test_history_needs_its_permission(client, city):

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -24,9 +25,12 @@ WHERE (tx, seq) > (%(tx)s::text::xid8, %(seq)s) AND tx < pg_snapshot_xmin(pg_cur
 ORDER BY tx, seq LIMIT %(limit)s
 """
 WANTED = "(state IS NOT NULL OR %(all)s OR type && %(types)s::text[])"
-# Rows of these entities that lie beyond a full portion: one of them may be an earlier version (see `Order`).
-STRAGGLERS = READ.replace("WHERE (tx", "WHERE entity_id = ANY(%(ids)s) AND (tx").replace(
-    "LIMIT %(limit)s", ""
+# Earlier versions of some entities that stand behind a portion (see `Order`). They were committed before what was read,
+# so they are there, though a transaction that still runs hides them from the portion.
+STRAGGLERS = (
+    READ.replace("WHERE (tx", "WHERE entity_id = ANY(%(ids)s) AND seq < %(before)s AND (tx")
+    .replace("AND tx < pg_snapshot_xmin(pg_current_snapshot())", "")
+    .replace("LIMIT %(limit)s", "")
 )
 
 
@@ -119,35 +123,42 @@ def from_row(row: Sequence[Any]) -> Notable:
 
 
 async def read(
-    cursor: Any, since: Cursor, interest: frozenset[str], *, limit: int, ids: Sequence[str] | None = None
-) -> list[Notable]:
-    """Changes after a position, in the feed's order; of the given entities only, if there are any."""
-    await cursor.execute(
-        (READ if ids is None else STRAGGLERS).format(wanted=WANTED),
-        {
-            "tx": str(since.tx),
-            "seq": since.seq,
-            "limit": limit,
-            "all": "*" in interest,
-            "types": sorted(interest),
-            "ids": None if ids is None else list(ids),
-        },
-    )
-    return [from_row(row) for row in await cursor.fetchall()]
+    cursor: Any, since: Cursor, interest: frozenset[str], order: Order, *, limit: int
+) -> tuple[list[Notable], Cursor, bool]:
+    """A portion of the feed after a position, with the stragglers that belong before it; its end; whether it is full."""
+    wanted = {"tx": str(since.tx), "seq": since.seq, "all": "*" in interest, "types": sorted(interest)}
+    await cursor.execute(READ.format(wanted=WANTED), wanted | {"limit": limit})
+    changes = [from_row(row) for row in await cursor.fetchall()]
+    if not changes:
+        return changes, since, False
+    last, is_full = changes[-1].position, len(changes) == limit
+    gaps = order.gaps(changes)
+    if gaps:
+        missing = {"ids": gaps, "before": max(change.position.seq for change in changes)}
+        await cursor.execute(
+            STRAGGLERS.format(wanted=WANTED), wanted | missing | {"tx": str(last.tx), "seq": last.seq}
+        )
+        changes += [from_row(row) for row in await cursor.fetchall()]
+    return changes, last, is_full
+
+
+def is_straight(changes: Sequence[Notable]) -> bool:
+    """Whether each stands behind the one before it: then the place of each is one to go on from."""
+    return all(one.position < other.position for one, other in pairwise(changes))
 
 
 class Order:
     """Puts the changes of one entity in the order in which they happened.
 
     The feed is in the order of transaction numbers, and a transaction may have taken its number before another and
-    changed the same entity after it. Versions have no gaps, so the next change of an entity is known: one more than the
-    last, or 1 when it is made (again).
+    changed the same entity after it. The later change can even be visible before the earlier one: with three writers A,
+    B, C of one entity that took their numbers in this order and got its lock in the order C, A, B, the change of A is
+    shown while B still runs, and B hides C. The feed's sequence is taken under the entity's lock, so within one entity
+    it says the order; versions have no gaps, so what is missing is noticed, looked for (`gaps`), and told first.
     """
 
     def __init__(self) -> None:
-        self.last: OrderedDict[str, tuple[int, bool]] = (
-            OrderedDict()
-        )  # id -> version, whether that was its end
+        self.last: OrderedDict[str, tuple[int, int]] = OrderedDict()  # id -> sequence and version told last
 
     def sort(self, changes: list[Notable]) -> list[Notable]:
         """The same changes, those of one entity exchanged where needed, and without those that were told before."""
@@ -156,61 +167,31 @@ class Order:
             by_entity.setdefault(change.entity_id, []).append(place)
         out: list[Notable | None] = list(changes)
         for entity_id, places in by_entity.items():
-            known = self.last.pop(entity_id, None)
-            if len(places) == 1 and (known is None or self._follows(known, changes[places[0]])):
-                change = changes[places[0]]
-                self.last[entity_id] = (change.version, change.op == "deleted")
-                continue
-            chain, known = self._chain([changes[place] for place in places], known)
-            chained: list[Notable | None] = [*chain, *([None] * (len(places) - len(chain)))]
-            for place, change_or_none in zip(places, chained, strict=True):
-                out[place] = change_or_none
-            if known is not None:
-                self.last[entity_id] = known
+            told, version = self.last.pop(entity_id, (0, 0))
+            own = sorted((changes[place] for place in places), key=_sequence)
+            for place, change in zip(places, own, strict=True):
+                out[place] = change if change.position.seq > told else None
+            newest = own[-1]
+            is_news = newest.position.seq > told
+            self.last[entity_id] = (newest.position.seq, newest.version) if is_news else (told, version)
         while len(self.last) > MAX_KNOWN:
             self.last.popitem(last=False)
         return [change for change in out if change is not None]
 
     def gaps(self, changes: list[Notable]) -> list[str]:
-        """Entities of which an earlier change than the ones here may still come."""
-        lowest: dict[str, Notable] = {}
-        for change in changes:
-            known = lowest.get(change.entity_id)
-            if known is None or change.version < known.version:
-                lowest[change.entity_id] = change
-        return [
-            entity_id
-            for entity_id, change in lowest.items()
-            if change.version > 1 and not self._follows(self.last.get(entity_id), change)
-        ]
+        """Entities of which a change is missing between those that were told and those that are here."""
+        found: list[str] = []
+        before: dict[str, int] = {}
+        for change in sorted(changes, key=_sequence):
+            entity_id = change.entity_id
+            told, version = self.last.get(entity_id, (0, 0))
+            if change.position.seq <= told:
+                continue
+            if change.version not in {1, before.get(entity_id, version) + 1}:
+                found.append(entity_id)
+            before[entity_id] = change.version
+        return list(dict.fromkeys(found))
 
-    @staticmethod
-    def _follows(known: tuple[int, bool] | None, change: Notable) -> bool:
-        if known is None:
-            return change.version == 1
-        version, has_ended = known
-        return change.version == version + 1 or (has_ended and change.version == 1)
 
-    def _chain(
-        self, left: list[Notable], known: tuple[int, bool] | None
-    ) -> tuple[list[Notable], tuple[int, bool] | None]:
-        chain: list[Notable] = []
-        while left:
-            following = next((one for one in left if self._follows(known, one)), None)
-            if following is None:
-                if known is not None and not known[1]:
-                    stale = [one for one in left if one.version <= known[0] and one.op != "created"]
-                    if stale:  # told before, when an earlier portion fetched it
-                        left = [one for one in left if one not in stale]
-                        continue
-                following = left[0] if known is not None else self._earliest(left)
-            left = [one for one in left if one is not following]
-            chain.append(following)
-            known = (following.version, following.op == "deleted")
-        return chain, known
-
-    @staticmethod
-    def _earliest(left: list[Notable]) -> Notable:
-        """The first of them when nothing is known from before: the one that none of the others comes right before."""
-        versions = {one.version for one in left}
-        return next((one for one in left if one.version - 1 not in versions), left[0])
+def _sequence(change: Notable) -> int:
+    return change.position.seq

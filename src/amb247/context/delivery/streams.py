@@ -11,11 +11,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from bisect import bisect_right
+from collections import deque
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -33,10 +32,18 @@ from amb247.context.domain.writing import CHANNEL as CHANGE_CHANNEL
 log = logging.getLogger(__name__)
 
 RING = 2_000  # changes
+EVERYTHING = frozenset({"*"})
 BEAT_S = 15.0
 IDLE_S = 1.0
 COMING_S = 0.02
 LINGER_S = 10.0  # a tail that nobody watches any more stays so long
+
+
+class Portion(NamedTuple):
+    """Changes in the order in which to tell them, and the place behind all of them."""
+
+    changes: list[Notable]
+    end: Cursor
 
 
 class Tail:
@@ -44,9 +51,10 @@ class Tail:
 
     def __init__(self, url: str, tenant: str) -> None:
         self.url, self.tenant = url, tenant
-        self.places: list[Cursor] = []
-        self.changes: list[Notable] = []
-        self.start = self.position = Cursor(0, 0)  # the ring holds what lies between
+        self.portions: deque[Portion] = deque()
+        self.size = 0
+        self.start = self.position = Cursor(0, 0)  # the portions hold what lies between
+        self.order = Order()
         self.revision = -1
         self.watchers = 0
         self.news = asyncio.Condition()
@@ -89,53 +97,60 @@ class Tail:
             elif time.monotonic() - since > LINGER_S:
                 return time.monotonic() - since
             async with self.reading, reader.cursor() as cursor:
-                changes = await read(cursor, self.position)
-                looked = await store.look(cursor, changes[-1].position if changes else self.position)
+                changes, end, is_full = await read(cursor, self.position, self.order)
+                looked = await store.look(cursor, end)
             if changes or looked.revision != self.revision:
                 self.revision = looked.revision
-                self._keep(changes)
+                self._keep(changes, end)
                 async with self.news:
                     self.news.notify_all()
-            if len(changes) < PORTION:
+            if not is_full:
                 wait_s = COMING_S if looked.is_coming else IDLE_S
                 async for _ in listener.notifies(timeout=wait_s, stop_after=1):
                     pass
 
-    def _keep(self, changes: list[Notable]) -> None:
+    def _keep(self, changes: list[Notable], end: Cursor) -> None:
+        self.position = end
         if not changes:
             return
-        self.changes += changes
-        self.places += [change.position for change in changes]
-        self.position = self.places[-1]
-        surplus = len(self.changes) - RING
-        if surplus > 0:
-            self.start = self.places[surplus - 1]
-            del self.changes[:surplus], self.places[:surplus]
+        self.portions.append(Portion(self.order.sort(changes), end))
+        self.size += len(self.portions[-1].changes)
+        while self.size > RING and len(self.portions) > 1:
+            gone = self.portions.popleft()
+            self.start = gone.end
+            self.size -= len(gone.changes)
 
-    async def after(self, place: Cursor, wait_s: float) -> list[Notable]:
-        """Changes after a place; empty when there are none for so long."""
+    async def after(self, place: Cursor, order: Order, wait_s: float) -> Portion:
+        """A portion behind a place; empty when there is none for so long."""
         if place < self.start:
             if self.reader is None:
                 raise psycopg.OperationalError("the feed is out of reach")
             async with self.reading, self.reader.cursor() as cursor:
-                return await read(cursor, place)
+                changes, end, _ = await read(cursor, place, order)
+            return Portion(order.sort(changes), end)
         if place >= self.position:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s), self.news:
                     await self.news.wait()
-        return self.changes[bisect_right(self.places, place) :][:PORTION]
+        for portion in self.portions:
+            if portion.end > place:
+                changes = portion.changes
+                if feed.is_straight(changes):
+                    changes = [change for change in changes if change.position > place]
+                return Portion(order.sort(changes), portion.end)
+        return Portion([], place)
 
 
-async def read(cursor: Any, place: Cursor) -> list[Notable]:
+async def read(cursor: Any, place: Cursor, order: Order) -> tuple[list[Notable], Cursor, bool]:
     """A portion of the feed with states."""
-    changes = await feed.read(cursor, place, frozenset({"*"}), limit=PORTION)
+    changes, end, is_full = await feed.read(cursor, place, EVERYTHING, order, limit=PORTION)
     lacking = sorted({one.entity_id for one in changes if one.lacks_state and one.op != "deleted"})
     if lacking:
         states = await store.states(cursor, lacking)
         for change in changes:
             if change.lacks_state and change.entity_id in states:
                 change.take_state(states[change.entity_id])
-    return changes
+    return changes, end, is_full
 
 
 class Streams:
@@ -183,15 +198,14 @@ class Streams:
                     yield _together(one, tenant, held, place)
                     held, next_at, spoke = {}, now + one.throttling_s, now
                 wait_s = max(0.0, next_at - now) if held else BEAT_S
-                changes = await tail.after(place, min(wait_s, BEAT_S))
+                changes, place = await tail.after(place, order, min(wait_s, BEAT_S))
                 if tail.revision != revision:
                     revision = tail.revision
                     one = await _load(tail, subscription_id)
                     if one is None:
                         break
                 if changes:
-                    place = changes[-1].position
-                    for frame in _frames(one, tenant, order.sort(changes), place, held, next_at):
+                    for frame in _frames(one, tenant, changes, place, held, next_at):
                         yield frame
                         spoke = time.monotonic()
                         next_at = spoke + one.throttling_s
@@ -236,7 +250,7 @@ def _frames(
 ) -> list[bytes]:
     """What a portion of the feed says to one subscription. Each event's id is where to go on after it; where changes of an
     entity were exchanged, only the portion's end is such a place."""
-    is_straight = all(a.position < b.position for a, b in pairwise(changes))
+    is_straight = feed.is_straight(changes)
     frames: list[bytes] = []
     for change in changes:
         if not change.is_wanted or not one.fits(change.stored) or not one.concerns(change):

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Literal
 
 import orjson
@@ -104,7 +103,7 @@ class TenantDelivery:
         self.due_changed: dict[str, datetime | None] = {}
         self.wants_load: set[str] = set()
         # What the last look at the tables said:
-        self.is_coming = self.has_replays = False
+        self.is_coming = self.has_replays = self.is_behind = False
         self.is_closed = False
         self.is_broken = False  # what was to be written was not: only a new turn knows what to write
 
@@ -173,24 +172,22 @@ class TenantDelivery:
             if not self.interest:
                 self._jump(newest)
                 return "idle"
-        changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
-        # After the feed, so that a subscription made before one of these changes is known when they are matched.
-        while await self.refresh(cursor, behind=changes[-1].position if changes else None):
-            changes = await feed.read(cursor, self.position, self.interest, limit=PORTION)
+        limit = PORTION * 4 if self.is_behind else PORTION
+        while True:
+            changes, last, self.is_behind = await feed.read(
+                cursor, self.position, self.interest, self.order, limit=limit
+            )
+            # After the feed, so that a subscription made before one of these changes is known when they are matched.
+            if not await self.refresh(cursor, behind=last):
+                break
         if not changes:
             return "coming" if self.is_coming else "idle"
-        last = changes[-1].position
-        is_full = len(changes) == PORTION
-        if is_full:
-            gaps = self.order.gaps(changes)
-            if gaps:
-                changes += await feed.read(cursor, last, self.interest, limit=0, ids=gaps)
         await self._add_missing_states(cursor, changes)
         await self._tell(self.order.sort(changes))
         self.position = last
         if self.window or self.position != self.written_position:
             self.wake_flush()
-        return "more" if is_full else "coming" if self.is_coming else "idle"
+        return "more" if self.is_behind else "coming" if self.is_coming else "idle"
 
     def _jump(self, newest: Cursor) -> None:
         if newest > self.position:
@@ -211,7 +208,7 @@ class TenantDelivery:
         safe = self.position
         now_text = time_text(datetime.now(UTC))
         now = self.loop.time()
-        is_straight = all(one.position < next_one.position for one, next_one in pairwise(changes))
+        is_straight = feed.is_straight(changes)
         for change in changes:
             if change.is_wanted:
                 for one in self._candidates(change):

@@ -362,6 +362,8 @@ def _endpoint(where: str, value: Json, names: Names) -> str:
     uri = _uri(where, value, names)
     if not uri.lower().startswith(("http://", "https://")):
         raise BadRequestData(f"{where}: {uri[:60]!r} is no address of http or https.")
+    if "?" in uri or "#" in uri:
+        raise BadRequestData(f"{where}: paths are put behind it; leave out what stands behind '?' or '#'.")
     return uri
 
 

@@ -235,16 +235,20 @@ class Index:
     def __init__(self, registered: Iterable[Registered]) -> None:
         self.all = tuple(registered)
         self._by_id: dict[str, list[Registered]] = {}
-        self._others: list[Registered] = []
+        self._by_type: dict[str, list[Registered]] = {}  # where no id is said
+        self._of_any: list[Registered] = []
         for one in self.all:
-            ids = {info.id for part in one.information for info in part.entities}
             if one.is_temporal:
                 continue
-            if None in ids or not all(part.entities for part in one.information):
-                self._others.append(one)
+            if not all(part.entities for part in one.information):
+                self._of_any.append(one)
                 continue
-            for entity_id in ids:
-                self._by_id.setdefault(str(entity_id), []).append(one)
+            for info in (info for part in one.information for info in part.entities):
+                if info.id is not None:
+                    self._by_id.setdefault(info.id, []).append(one)
+                else:
+                    for name in info.types:
+                        self._by_type.setdefault(name, []).append(one)
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -255,7 +259,9 @@ class Index:
         """The registrations that may have something of one entity, whatever the operation."""
         now = datetime.now(UTC)
         found = []
-        for one in (*self._by_id.get(entity_id, ()), *self._others):
+        named = self._by_id.get(entity_id, [])
+        lists = self._by_type.values() if types is None else [self._by_type.get(name, []) for name in types]
+        for one in dict.fromkeys((*named, *self._of_any, *(one for found in lists for one in found))):
             if one.alias in via or not one.is_valid(now):
                 continue
             attributes = one.attributes_of(entity_id, types)

@@ -98,6 +98,10 @@ def create(raw: Json, context: Context, *, owner: str = "") -> Change:
         _refuse_conflicts(cursor, document)
         cursor.execute("DELETE FROM context_registration WHERE expires_at <= now()")
         cursor.execute(
+            "DELETE FROM context_registration_health h WHERE NOT EXISTS "
+            "(SELECT FROM context_registration r WHERE r.id = h.id)"
+        )
+        cursor.execute(
             "INSERT INTO context_registration (id, document, owner, expires_at, created_at, modified_at) "
             "VALUES (%s, %s, %s, %s, %s, %s)",
             [document["id"], _json(document), owner, _end_of(document), now, now],

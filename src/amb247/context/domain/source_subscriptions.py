@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -99,7 +99,8 @@ def create(raw: Json, context: Context, *, given: Json | None, owner: str = "") 
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO context_source_subscription (id, document, context, owner, is_active, expires_at, "
-            "created_at, modified_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
+            "created_at, modified_at, next_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (id) DO NOTHING",
             [
                 subscription_id,
                 _json(document),
@@ -109,6 +110,7 @@ def create(raw: Json, context: Context, *, given: Json | None, owner: str = "") 
                 document.get("expiresAt"),
                 now,
                 now,
+                _next(document, now),
             ],
         )
         if cursor.rowcount == 0:
@@ -128,16 +130,18 @@ def update(subscription_id: str, raw: Json, context: Context, *, given: Json | N
     document = apply_patch(stored.document, patch)
     _take_temporal(document, raw)
     _check(document, stored.context if given is None else given)
+    now = datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE context_source_subscription SET document = %s, context = coalesce(%s, context), is_active = %s, "
-            "expires_at = %s, modified_at = %s WHERE id = %s",
+            "expires_at = %s, modified_at = %s, next_at = %s WHERE id = %s",
             [
                 _json(document),
                 None if given is None else _json(given),
                 document.get("isActive", True),
                 document.get("expiresAt"),
-                datetime.now(UTC),
+                now,
+                _next(document, now),
                 subscription_id,
             ],
         )
@@ -214,7 +218,7 @@ def tellings(changes: Iterable[Change]) -> list[Telling]:
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {COLUMNS} FROM context_source_subscription WHERE is_active AND "
+            f"SELECT {COLUMNS} FROM context_source_subscription WHERE is_active AND next_at IS NULL AND "
             "(expires_at IS NULL OR expires_at > %s)",
             [now],
         )
@@ -236,6 +240,41 @@ def tellings(changes: Iterable[Change]) -> list[Telling]:
             reason = "updated" if fitted and fits else "newlyMatching" if fits else "noLongerMatching"
             found.append(_telling(one, [change.after or change.before or {}], reason, now))
     return found
+
+
+def due() -> list[Telling]:
+    """What periodic subscriptions are to be told now, each by the process that asks first."""
+    now = datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE context_source_subscription SET next_at = greatest(next_at, now() - interval '1 minute') "
+            "+ make_interval(secs => (document ->> 'timeInterval')::float) "
+            "WHERE next_at <= now() AND is_active AND (expires_at IS NULL OR expires_at > now()) "
+            f"RETURNING {COLUMNS}"
+        )
+        subscriptions = [_subscription(row) for row in cursor.fetchall()]
+    found = []
+    for one in subscriptions:
+        try:
+            fitting = [each.document for each in registrations.find(_sought(one))]
+        except NgsiError as problem:
+            log.warning("a subscription to sources cannot be matched: %s: %s", one.id, problem.detail)
+            continue
+        if fitting:
+            found.append(_telling(one, fitting, "updated", now))
+    return found
+
+
+def has_periodic() -> bool:
+    """Whether somebody is to be told now and then."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM context_source_subscription WHERE next_at IS NOT NULL)")
+        return bool(cursor.fetchone()[0])
+
+
+def _next(document: Document, now: datetime) -> datetime | None:
+    interval_s = document.get("timeInterval")
+    return None if interval_s is None else now + timedelta(seconds=interval_s)
 
 
 def note(subscription_id: str, *, success: bool) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from amb247.context.querying.geometry import EARTH_RADIUS_M, Box, candidate_box
 from amb247.context.querying.moments import sql_date, sql_moment, sql_time
-from amb247.context.querying.patterns import for_postgresql
+from amb247.context.querying.patterns import ANY_CASE, for_postgresql
 from amb247.context.querying.query import (
     CONCEPTS,
     ENTITY_MEMBERS,
@@ -47,7 +47,39 @@ from amb247.context.querying.query import (
 CellsCondition = Callable[..., tuple[str, list[Any]]]
 
 
-TypesAs = Literal["any", "alone", "among"]
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A part of the entities by how many types they have: those with `only` one, or those with several.
+
+    Every part has an index of its own; the first kind is read in the order of ids.
+    """
+
+    only: str | None = None
+
+
+SEVERAL = Arm()
+
+
+def arms_of(query: Query) -> list[Arm | None]:
+    """The parts in which a query of few types is best read, without overlap; one None when it is better not divided."""
+    names = _sole_types(query)
+    if names is None or query.ids or len(names) > MAX_ARMS:
+        return [None]
+    return [*(Arm(name) for name in sorted(names)), SEVERAL]
+
+
+MAX_ARMS = 8
+
+
+def _sole_types(query: Query) -> frozenset[str] | None:
+    """The types that may be the only one of a fitting entity; None when any may."""
+    asked = [query.types] if query.types is not None else [one.types for one in query.selectors]
+    if not asked or any(one is None for one in asked):
+        return query.restriction.types if query.restriction is not None else None
+    alternatives = [names for one in asked if one is not None for names in one.alternatives]
+    if () in alternatives:
+        return None
+    return frozenset(names[0] for names in alternatives if len(names) == 1)
 
 
 class Sql(NamedTuple):
@@ -101,24 +133,21 @@ def plan(
     cells: CellsCondition | None = None,
     indexed: Collection[IndexKey] = (),
     alias: str = "e",
-    types_as: TypesAs = "any",
+    arm: Arm | None = None,
     centres_elsewhere: bool = False,
 ) -> Condition:
     """The whole query but order and page; expired entities are left out.
 
     Parameters
     ----------
-    types_as : str
-        For a query of one type: ``alone`` for the entities that have only that one, ``among`` for those with more,
-        ``any`` for both. The first reads the index on (type, id) in the order of ids.
+    arm : Arm, optional
+        Only this part of the entities (`arms_of`).
     indexed : collection of IndexKey
         The indexes on values that there are.
     centres_elsewhere : bool
         The caller tests whether centres lie in the restriction's areas; the plan is then exact without that.
     """
-    return _Compiler(cells, frozenset(indexed), query.restriction, types_as, centres_elsewhere).query(
-        query, alias
-    )
+    return _Compiler(cells, frozenset(indexed), query.restriction, arm, centres_elsewhere).query(query, alias)
 
 
 def _all(conditions: Iterable[Condition]) -> Condition:
@@ -153,13 +182,13 @@ class _Compiler:
         cells: CellsCondition | None,
         indexed: frozenset[IndexKey],
         restriction: Restriction | None,
-        types_as: TypesAs,
+        arm: Arm | None,
         centres_elsewhere: bool,
     ) -> None:
         self.cells = cells
         self.indexed = indexed
         self.restriction = restriction
-        self.types_as = types_as
+        self.arm = arm
         self.centres_elsewhere = centres_elsewhere
         self.aliases = 0
 
@@ -172,8 +201,10 @@ class _Compiler:
             yield exactly(f"{alias}.id = ANY(%s)", list(query.ids))
         if query.id_pattern is not None:
             yield _id_pattern(query.id_pattern, alias)
-        if query.types is not None:
-            yield types_condition(query.types, alias, self.types_as)
+        if self.arm is not None:
+            yield _arm_condition(self.arm, alias)
+        if query.types is not None and not (self.arm and (self.arm.only,) in query.types.alternatives):
+            yield types_condition(query.types, alias)
         if query.selectors:
             yield _any(_selector(one, alias) for one in query.selectors)
         if query.attrs:
@@ -291,12 +322,13 @@ def _id_pattern(pattern: str, alias: str) -> Condition:
     return exactly(f"{alias}.id ~ %s", translated)
 
 
-def types_condition(types: TypeExpr, alias: str, types_as: TypesAs = "any") -> Condition:
-    if types_as != "any":
-        ((name,),) = types.alternatives
-        if types_as == "alone":
-            return exactly(f"{alias}.type = ARRAY[%s]::text[]", name)
-        return exactly(f"cardinality({alias}.type) > 1 AND {alias}.type @> ARRAY[%s]::text[]", name)
+def _arm_condition(arm: Arm, alias: str) -> Condition:
+    if arm.only is None:
+        return exactly(f"cardinality({alias}.type) > 1")
+    return exactly(f"{alias}.type = ARRAY[%s]::text[]", arm.only)
+
+
+def types_condition(types: TypeExpr, alias: str) -> Condition:
     singles = sorted(names[0] for names in types.alternatives if len(names) == 1)
     parts = [exactly(f"{alias}.type && %s", singles)] if singles else []
     for names in types.alternatives:
@@ -764,15 +796,32 @@ def _row_test(value: Value, sign: str) -> Sql:
 
 def _matches(term: Matches, alias: str) -> Condition:
     path, pool = term.path, _pool_paths(term.path)
-    translated = for_postgresql(term.pattern)
-    stamped = bool(path.subs) and path.subs[-1] in STAMPS
-    if stamped or translated is None:
-        return Condition(_exists(Path(path.attribute, path.subs, path.members), alias).possible, FALSE)
+    is_any_case = term.pattern.startswith(ANY_CASE)
+    translated = for_postgresql(term.pattern.removeprefix(ANY_CASE))
+    if (bool(path.subs) and path.subs[-1] in STAMPS) or translated is None:
+        return Condition(_exists(path, alias).possible, FALSE)
     if not pool:
         return exactly("FALSE")
-    place = _place(path, alias)
     # Flag "s": a dot is any character, as in our RE2.
-    test = " || ".join(f'{one} like_regex {_json(translated)} flag "s"' for one in pool)
+    sure = [f'{one} like_regex {_json(translated)} flag "s{"i" if is_any_case else ""}"' for one in pool]
+    if not is_any_case:
+        return _found_texts(term, alias, pool, sure)
+    # Of letters beyond ASCII only these two are other cases of ASCII ones to RE2; such texts are looked at in Python.
+    odd = [f'{one} like_regex "[\u017f\u212a]"' for one in pool]
+    if not translated.isascii():
+        return Condition(_exists(path, alias).possible, FALSE)
+    if term.negated:
+        return Condition(
+            _exists(path, alias).possible, _found_texts(term, alias, pool, [*sure, *odd]).certain
+        )
+    return Condition(
+        _found_texts(term, alias, pool, [*sure, *odd]).possible, _found_texts(term, alias, pool, sure).certain
+    )
+
+
+def _found_texts(term: Matches, alias: str, pool: Sequence[str], tests: Sequence[str]) -> Condition:
+    """Whether some target has a text that meets one of the tests, or texts of which none does."""
+    place, test = _place(term.path, alias), " || ".join(tests)
     if term.negated:
         texts = " || ".join(f'exists({one} ? (@.type() == "string"))' for one in pool)
         test = f"({texts}) && !exists(@ ? ({test}))"

@@ -16,6 +16,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 carries no types
 from amb247.context.ngsi_errors import BadRequestData
 
 MAX_PATTERN = 512
+ANY_CASE = "(?i)"
 
 
 def _options() -> Any:
@@ -57,22 +58,19 @@ _NUL_REPEAT = re.compile(r"[*+?]{2}|\(\||\|\||\|\)|\(\)")
 
 @lru_cache(512)
 def for_postgresql(pattern: str) -> str | None:
-    """The same pattern for PostgreSQL's ``~``, or None when it must be tried here."""
-    bare = re.sub(r"\\.", "\\\\x", pattern)
+    """The same pattern for PostgreSQL's ``~`` and ``like_regex``, or None when it must be tried here."""
+    bare = re.sub(r"\\.", "x", pattern)
     if not _SIMPLE.match(pattern) or _NUL_REPEAT.search(bare) or bare.count("*") + bare.count("+") > 8:
         return None
-    if re.search(r"[A-Za-z0-9]-[^\]]", "".join(re.findall(r"\[[^\]]*\]", pattern))) and not _ranges_ascend(
-        pattern
-    ):
+    if not all(_is_plain_range(*pair) for group in _GROUP.findall(bare) for pair in _RANGE.findall(group)):
         return None
-    return pattern.replace("\\d", "[0-9]").replace("\\w", "[0-9A-Za-z_]")
+    return re.sub(r"\\(.)", lambda found: _NAMED.get(found[1], found[0]), pattern)
 
 
-def _ranges_ascend(pattern: str) -> bool:
-    return all(
-        (low.isdigit() and high.isdigit())
-        or (low.islower() and high.islower())
-        or (low.isupper() and high.isupper())
-        for group in re.findall(r"\[[^\]]*\]", pattern)
-        for low, high in re.findall(r"(.)-([^\]])", group)
-    )
+_GROUP = re.compile(r"\[[^\]]*\]")
+_RANGE = re.compile(r"(.)-([^\]])")
+_NAMED = {"d": "[0-9]", "w": "[0-9A-Za-z_]"}  # PostgreSQL's own would go beyond ASCII
+
+
+def _is_plain_range(low: str, high: str) -> bool:
+    return any(is_of(low) and is_of(high) for is_of in (str.isdigit, str.islower, str.isupper))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from amb247.context.jsonld.names import DEFAULT, internal
+from amb247.context.jsonld.names import internal, iri
 from amb247.context.ngsi_errors import BadRequestData, TooComplexQuery
 from amb247.context.querying.moments import date_text, moment, time_key
 from amb247.context.querying.patterns import compiled
@@ -45,16 +45,14 @@ MAX_LINKS = 3
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 STEP = re.compile(r"[^\W\d_][\w\-]*\Z")
 MEMBER = re.compile(r"[^\x00-\x1f\x7f\"\[\]{}.]{1,256}\Z")
+# 4.6.3: seconds may have a comma, which is no comma of a list then.
+DECIMAL_COMMA = re.compile(r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d,\d{1,9}(?:Z|[+-]\d\d:?\d\d)")
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f\x7f]+\Z")
 TYPE_HINT = re.compile(r"\s*([^\W\d_]\w*(?:,[^\W\d_]\w*)*):")
 PATH_ENDS = frozenset('=!<>~;|()[]{}" ')
 OPERATORS: tuple[str, ...] = ("!~=", "==", "!=", ">=", "<=", "~=", ">", "<")
 NO_ATTRIBUTES = TEXTS | CONCEPTS | VALUE_KEYS
 PLAIN_COMPARISONS = frozenset({"<", "<=", ">", ">="})
-
-
-def iri(name: str) -> str:
-    return name if ":" in name else DEFAULT + name
 
 
 class Terms(Protocol):
@@ -247,6 +245,9 @@ class _Parser:
         if self.peek() == '"':
             return self.literal(self.quoted(), expand, is_quoted=True)
         start, depth = self.at, 0
+        decimal_comma = DECIMAL_COMMA.match(self.text, self.at)
+        if decimal_comma is not None:
+            self.at = decimal_comma.end()
         while self.at < len(self.text):
             character = self.text[self.at]
             if character in ';|,"' or self.text.startswith("..", self.at):

@@ -21,7 +21,7 @@ Relation = Literal["near", "within", "contains", "intersects", "equals", "disjoi
 # Members of an instance that are no attributes: a path may end in one of them, and only end.
 STAMPS = frozenset({"createdAt", "modifiedAt"})
 TEXTS = frozenset(
-    {"observedAt", "expiresAt", "deletedAt", "unitCode", "datasetId", "instanceId", "lang", *STAMPS}
+    {"observedAt", "expiresAt", "deletedAt", "unitCode", "datasetId", "instanceId", "lang", "type", *STAMPS}
 )
 CONCEPTS = frozenset({"objectType"})
 VALUE_KEYS = frozenset({"value", "object", "languageMap", "vocab", "valueList", "objectList", "json"})

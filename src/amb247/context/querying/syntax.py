@@ -299,7 +299,7 @@ def _order(word: str, context: Terms, origin: Any) -> Order:
         path = Path(name)
     else:
         parsed = parse_q(name, context)
-        if not isinstance(parsed, Exists):
+        if not isinstance(parsed, Exists) or "(" in name:
             raise BadRequestData(f"orderBy: {name[:80]!r} is no attribute")
         path = parsed.path
     if direction.startswith("dist"):

@@ -17,7 +17,16 @@ from amb247.context.domain import tenants
 from amb247.context.domain.queries.find import get_many
 from amb247.context.errors import ConcurrentChange
 from amb247.context.ngsi_errors import NgsiError, ResourceNotFound, TooComplexQuery, Unauthorized
-from amb247.context.rest import batch, contexts, entities, queries, registrations, subscriptions, temporal
+from amb247.context.rest import (
+    batch,
+    contexts,
+    discovery,
+    entities,
+    queries,
+    registrations,
+    subscriptions,
+    temporal,
+)
 from amb247.context.rest.access import CHALLENGE, Gate, PersonOfCookie
 from amb247.context.rest.sources import Sources
 from amb247.context.rest.threads import Committers, Lookups, Readers
@@ -39,7 +48,8 @@ class State:
         self.committers = Committers()
         self.lookups = Lookups(self.readers, get_many)
         self.fetchers = Readers()
-        self.sources = Sources()
+        self.beat = registrations.Beat()
+        self.sources = Sources(self.beat)
 
 
 class NgsiApp:
@@ -158,5 +168,5 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    parts = (contexts, entities, batch, queries, temporal, subscriptions, registrations)
+    parts = (contexts, entities, batch, queries, discovery, temporal, subscriptions, registrations)
     return NgsiApp([route for part in parts for route in part.ROUTES], Gate(person_of_cookie))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -53,6 +53,7 @@ MOST: Final = 10_000  # entities of one source for one query
 AT_A_TIME: Final = 1_000
 AT_LEAST: Final = 100  # entities that a source is asked for, so that small ones are known whole
 MOST_SELECTORS: Final = 20
+MOST_WARNINGS: Final = 20
 RANKS: Final = {"exclusive": PROXIED, "redirect": PROXIED, "auxiliary": AUXILIARY}
 
 
@@ -181,6 +182,7 @@ def warn(exchange: Exchange, problems: Iterable[NgsiError], *, code: int = 199) 
         )
         texts.append(f'{code} {agent} "{plain[:300]}"')
     if texts:
+        del texts[MOST_WARNINGS:]
         exchange.headers["NGSILD-Warning"] = ", ".join(texts)
 
 
@@ -471,9 +473,11 @@ async def _query(exchange: Exchange, match: Match, query: Query, need: int, *, w
     try:
         speech = await speech_of(exchange, one)
         requests, found.is_filtered = _requests(exchange, match, query, speech)
-        need = min(need if found.is_filtered else MOST, MOST)
+        fits = None if found.is_filtered or link_depth(query.q) else matcher(_without_reach(query))
         for selector, document in requests:
-            await _pages(exchange, found, speech, selector, document, need, wants_count=wants_count)
+            await _pages(
+                exchange, found, speech, selector, document, min(need, MOST), fits, wants_count=wants_count
+            )
     except NgsiError as problem:
         found.problem = _named(problem, one)
     return found
@@ -486,13 +490,15 @@ async def _pages(
     parameters: Mapping[str, str],
     document: Json,
     need: int,
+    fits: Callable[[Stored], bool] | None,
     *,
     wants_count: bool,
 ) -> None:
+    """Until there are `need` entities that fit (where the source was not told the whole query, we test them)."""
     one = found.match.registered
-    offset = 0
+    offset = fitting = 0
     while True:
-        limit = min(need - offset, AT_A_TIME)
+        limit = min(max(need - fitting, 1 if fits is None else AT_LEAST), AT_A_TIME, MOST - offset)
         asked = {**parameters, "options": "sysAttrs", "limit": str(limit)}
         if offset:
             asked["offset"] = str(offset)
@@ -519,10 +525,11 @@ async def _pages(
             part = _registered_part(one, entity)
             if part is not None:
                 found.entities[part.id] = part
+            fitting += fits is None or fits(entity)
         if len(reply.body) < limit:
             return
         offset += limit
-        if offset >= need:
+        if fitting >= need or offset >= MOST:
             found.is_whole = False
             return
 
@@ -596,6 +603,10 @@ def _common(exchange: Exchange, match: Match, query: Query, speech: Speech) -> t
     return common, is_whole
 
 
+def _without_reach(query: Query) -> Query:
+    return dataclasses.replace(query, restriction=None)
+
+
 def _has(one: Registered, selector: Selector) -> bool:
     return one.attributes_for((selector,)) is not None
 
@@ -658,7 +669,7 @@ def _together(
             judged[entity_id] = answer.is_filtered
             parts.setdefault(entity_id, []).append((one, Part(entity, RANKS.get(one.mode, EQUAL))))
     can_test = not link_depth(query.q)
-    fits = matcher(dataclasses.replace(query, restriction=None)) if can_test else None
+    fits = matcher(_without_reach(query)) if can_test else None
     allowed = None if query.restriction is None else allows(query.restriction)
     fitting = []
     for entity_id in sorted(parts):

@@ -11,6 +11,7 @@ ETSI GS CIM 009 v1.8.1, 5.9 to 5.11, 6.8, 6.9, 6.12, 6.13; 5.2.40 and 6.33 (iden
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ from amb247.context.rest.sources import Sources, alias_of
 
 Result = TypeVar("Result")
 NOTIFY_S = 5.0
+LOOK_S = 30.0
 ATTEMPTS = (0.0, 0.5, 2.0)  # seconds before each
 
 
@@ -172,6 +174,7 @@ async def subscribe(request: Request) -> Response:
         )
 
     made, tellings = await _change(exchange, work)
+    request.app.state.beat.forget()
     tell(exchange, tellings)
     location = f"{BASE}/csourceSubscriptions/{quote(made, safe=':')}"
     return exchange.answer(status=201, headers={"Location": location})
@@ -203,7 +206,9 @@ async def update_subscription(request: Request) -> Response:
             subscription_id, exchange.body, exchange.context, given=exchange.context.source
         )
 
-    tell(exchange, await _change(exchange, work))
+    tellings = await _change(exchange, work)
+    request.app.state.beat.forget()
+    tell(exchange, tellings)
     return exchange.answer(status=204)
 
 
@@ -226,15 +231,39 @@ def tell(exchange: Exchange, tellings: Sequence[Telling]) -> None:
 
     They are not kept over a restart of the process: a subscriber that must know for certain asks for the list.
     """
-    sources = _sources(exchange)
+    tell_all(_sources(exchange), exchange.tenant, tellings)
+
+
+def tell_all(sources: Sources, tenant: str, tellings: Sequence[Telling]) -> None:
     by_subscription: dict[str, list[Telling]] = {}
     for one in tellings:
         by_subscription.setdefault(one.subscription_id, []).append(one)
     for lane in by_subscription.values():
         sources.in_order(
-            (exchange.tenant, lane[0].subscription_id),
-            partial(_tell, sources, exchange.tenant, lane),
+            (tenant, lane[0].subscription_id),
+            partial(_tell, sources, tenant, lane),
         )
+
+
+class Beat:
+    """Tells periodic subscribers. Which tenants have any is looked up twice a minute, and after each change here."""
+
+    def __init__(self) -> None:
+        self.tenants: tuple[str, ...] = ()
+        self.looked_at = -LOOK_S
+
+    def forget(self) -> None:
+        self.looked_at = -LOOK_S
+
+    async def __call__(self, sources: Sources) -> None:
+        if time.monotonic() - self.looked_at > LOOK_S:
+            self.looked_at = time.monotonic()
+            every = await sources.readers.run("", tenants.all_tenants)
+            self.tenants = tuple(
+                [one for one in every if await sources.readers.run(one, source_subscriptions.has_periodic)]
+            )
+        for tenant in self.tenants:
+            tell_all(sources, tenant, await sources.readers.run(tenant, source_subscriptions.due))
 
 
 async def _tell(sources: Sources, tenant: str, lane: Sequence[Telling]) -> None:

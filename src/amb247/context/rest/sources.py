@@ -132,6 +132,11 @@ class Registry:
         self._known.pop(tenant, None)
         self._looking.pop(tenant, None)
 
+    def forget_all(self) -> None:
+        self._generation += 1
+        self._known.clear()
+        self._looking.clear()
+
     def _look(self, tenant: str) -> asyncio.Task[Index]:
         task = self._looking.get(tenant)
         if task is None:
@@ -205,8 +210,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 class Sources:
     """What an application needs of other sources. Used on its event loop only, but for `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, beat: Callable[[Sources], Awaitable[None]] | None = None) -> None:
+        """`beat` is called every second, from the first use on."""
         self.readers = Readers(1)
+        self._beat = beat
         self.registry = Registry(self.readers)
         self.started_at = datetime.now(UTC)
         self._client: httpx.AsyncClient | None = None
@@ -229,6 +236,13 @@ class Sources:
             if write:
                 return EMPTY
             raise
+
+    def forget_known(self) -> None:
+        """After the database was swapped under the process (tests, restore)."""
+        self.registry.forget_all()
+        self._cache.clear()
+        self._resting.clear()
+        self._tallies.clear()
 
     def changed(self, tenant: str) -> None:
         """A registration of the tenant was changed by this process."""
@@ -449,9 +463,16 @@ class Sources:
 
     async def _keep(self, client: httpx.AsyncClient) -> None:
         try:
+            beat_at = 0.0
             while True:
                 await asyncio.sleep(FRESH_S)
                 self.registry.refresh()
+                if self._beat is not None and time.monotonic() - beat_at >= 1.0:
+                    beat_at = time.monotonic()
+                    try:
+                        await self._beat(self)
+                    except Exception:
+                        log.warning("periodic notifications not looked after", exc_info=True)
                 for tenant in list(self._tallies):
                     try:
                         await self.flush(tenant)

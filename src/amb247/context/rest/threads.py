@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from django.db import InterfaceError, OperationalError, connection
 
 from amb247.context.domain import tenants
+from amb247.context.domain.queries.reading import limit_connection
 from amb247.context.domain.writing import Mark, Writing, mark, roll_back, write
 from amb247.context.ngsi_errors import NgsiError
 
@@ -26,8 +27,6 @@ COMMITTERS = 2
 HELP = 250  # entities that wait before a second thread commits too
 GROUP = 1_000  # entities in one transaction, unless one request alone has more
 READ_LIMIT_MS = 1_800  # a query that takes longer is refused as too complex
-
-_here = threading.local()
 
 
 class Readers:
@@ -101,10 +100,7 @@ class Lookups:
 
 def _read(tenant: str, work: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     connection.close_if_unusable_or_obsolete()
-    if getattr(_here, "limited", None) is not connection.connection or connection.connection is None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {READ_LIMIT_MS}")
-        _here.limited = connection.connection
+    limit_connection(READ_LIMIT_MS / 1000)
     with tenants.inside(tenant):
         return work(*args, **kwargs)
 

@@ -40,5 +40,6 @@ CREATE TABLE context_source_subscription (
     times_failed      bigint NOT NULL DEFAULT 0,
     last_notification timestamptz,
     last_success      timestamptz,
-    last_failure      timestamptz
+    last_failure      timestamptz,
+    next_at           timestamptz             -- of a periodic one: when its next notification is due
 );

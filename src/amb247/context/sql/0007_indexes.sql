@@ -26,7 +26,6 @@ CREATE TABLE context_index (
     attribute  text NOT NULL,
     kind       text NOT NULL CHECK (kind IN ('text', 'number')),
     state      text NOT NULL DEFAULT 'noticed' CHECK (state IN ('noticed', 'building', 'ready')),
-    is_fixed   boolean NOT NULL DEFAULT false,  -- declared by the city, never dropped
     asked      bigint NOT NULL DEFAULT 0,
     slow_ms    bigint NOT NULL DEFAULT 0,       -- what the slow ones among them took
     first_at   timestamptz NOT NULL DEFAULT now(),

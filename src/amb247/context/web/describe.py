@@ -186,6 +186,8 @@ def as_stored(value: Json) -> str:
     """In words, but texts exactly as they are stored: whoever queries must type them."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return f"{'true' if value else 'false'} ({in_words(value)})"
     if isinstance(value, dict | list) and not (isinstance(value, dict) and "@value" in value):
         return orjson.dumps(value).decode()
     return in_words(value)

@@ -140,8 +140,8 @@ def _history(request: HttpRequest, reader: Reader, entity: Stored) -> dict[str, 
             for seen in reversed(observations)
         ],
         "src": "/contexto/serie.json?"
-        + encoded([("id", entity.id), ("atributo", chosen), ("horas", str(hours))]).replace("#", "%23")
-        if is_number
+        + encoded([("id", entity.id), ("atributo", chosen), ("horas", str(hours))])
+        if is_number and len(observations) > 1  # one point makes no line
         else "",
     }
 

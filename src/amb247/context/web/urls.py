@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from amb247.context.web import entities, entity, types
+from amb247.context.web import contexts, entities, entity, subscriptions, types
 
 app_name = "context"
 urlpatterns = [
@@ -15,4 +15,9 @@ urlpatterns = [
     path("descargar/", entities.download, name="download"),
     path("serie.json", entity.series, name="series"),
     path("entidades/<path:entity_id>", entity.detail, name="entity"),
+    path("suscripciones/", subscriptions.index, name="subscriptions"),
+    path("suscripciones/accion/<slug:deed>/", subscriptions.act, name="subscription-act"),
+    path("suscripciones/<path:subscription_id>", subscriptions.detail, name="subscription"),
+    path("contextos/", contexts.index, name="contexts"),
+    path("contextos/accion/<slug:deed>/", contexts.act, name="context-act"),
 ]

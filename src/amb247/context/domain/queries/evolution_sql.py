@@ -187,7 +187,7 @@ def valid_instances(temporal: TemporalQuery) -> str:
     if temporal.start is not None:
         before = (
             f" UNION ALL (SELECT 2, {columns}, h.at FROM context_history h"
-            f" WHERE {time} < %(start)s{own} ORDER BY {time} DESC, h.seq DESC LIMIT 1)"
+            f" WHERE ({conveys} OR h.deleted) AND {time} < %(start)s{own} ORDER BY {time} DESC, h.seq DESC LIMIT 1)"
         )
     everything = TemporalQuery()
     return (

@@ -7,7 +7,9 @@ than `reading.TIME_LIMIT_S`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,11 +17,13 @@ from typing import Any
 import orjson
 import shapely
 
+from amb247.context.domain import indexes
 from amb247.context.domain.places import cells_condition
 from amb247.context.domain.queries.ordering import order_sql
 from amb247.context.domain.queries.reading import Clock, fetch, reading
+from amb247.context.ngsi_errors import TooComplexQuery
 from amb247.context.querying import compile as compiling
-from amb247.context.querying.compile import Condition, Sql, TypesAs
+from amb247.context.querying.compile import Condition, Sql
 from amb247.context.querying.matching import allows, matcher
 from amb247.context.querying.query import Query, Restriction, attributes_of, link_depth
 from amb247.context.stored import Stored
@@ -40,10 +44,10 @@ def find(query: Query) -> list[Stored]:
     """
     if query.limit <= 0:
         return []
-    plans = _plans(query, in_id_order=not query.order_by)
-    with reading() as clock:
+    with _noted(query), reading() as clock:
         if query.order_by:
-            return _ordered(query, plans, clock)
+            return _ordered(query, clock)
+        plans = _plans(query, in_id_order=True)
         if all(plan.is_exact for plan in plans) and not _has_areas(query):
             return _page(plans, query.limit, query.offset)
         wanted = query.offset + query.limit
@@ -53,9 +57,9 @@ def find(query: Query) -> list[Stored]:
 
 def count(query: Query) -> int:
     """How many entities fit, whatever the page."""
-    plans = _plans(query, in_id_order=True)
     number = 0
-    with reading() as clock:
+    with _noted(query), reading() as clock:
+        plans = _plans(query, in_id_order=True)
         if _has_areas(query):
             return len(_decided_ids(query, plans, None, clock))
         for plan in plans:
@@ -83,24 +87,39 @@ def where(query: Query, *, alias: str = "e") -> tuple[str, list[Any], bool]:
     return plan.possible.text, list(plan.possible.params), plan.is_exact
 
 
+def fits_sql(query: Query, clock: Clock) -> Sql:
+    """A condition over `context_entity e` that says everything: what SQL cannot decide is decided here and now."""
+    (plan,) = _plans(query, in_id_order=False)
+    if plan.is_exact and not _has_areas(query):
+        return plan.possible
+    return Sql("e.id = ANY(%s)", (_decided_ids(query, [plan], None, clock),))
+
+
 # --- plans -------------------------------------------------------------------------------------------------------
 
 
 def _plans(query: Query, *, in_id_order: bool) -> list[Condition]:
-    """One plan, or two for a query of one type: of what has only that type, and of what has others besides.
+    """One plan for each part of the entities (`compile.arms_of`), which are read in the order of ids and no further than needed.
 
-    The first reads the index on (type, id) in the order of ids and stops when the page is full; the second has a small
-    index of its own. Without this PostgreSQL goes through all ids, wherever among them the type's may be.
+    Undivided, PostgreSQL would go through all ids, wherever among them those of the type may be.
     """
-    types = query.types
-    is_single = types is not None and len(types.alternatives) == 1 and len(types.alternatives[0]) == 1
-    ways: tuple[TypesAs, ...] = (
-        ("alone", "among") if is_single and in_id_order and not query.ids else ("any",)
-    )
+    present = indexes.indexed() if query.q is not None else frozenset()
     return [
-        compiling.plan(query, cells=cells_condition, types_as=types_as, centres_elsewhere=True)
-        for types_as in ways
+        compiling.plan(query, cells=cells_condition, indexed=present, arm=arm, centres_elsewhere=True)
+        for arm in (compiling.arms_of(query) if in_id_order else [None])
     ]
+
+
+@contextmanager
+def _noted(query: Query) -> Iterator[None]:
+    """What was asked and how long it took may be worth an index; also, and above all, when it took too long."""
+    start = time.monotonic()
+    try:
+        yield
+    except TooComplexQuery:
+        indexes.remember(compiling.index_keys(query), time.monotonic() - start)
+        raise
+    indexes.note(compiling.index_keys(query), time.monotonic() - start)
 
 
 def _undecided(plan: Condition) -> Condition:
@@ -260,13 +279,9 @@ def _partly(row: Sequence[Any]) -> Stored:
 # --- in another order --------------------------------------------------------------------------------------------
 
 
-def _ordered(query: Query, plans: Sequence[Condition], clock: Clock) -> list[Stored]:
+def _ordered(query: Query, clock: Clock) -> list[Stored]:
     """The page in the order that the query names; what is to be decided is decided first."""
-    (plan,) = plans
-    condition = plan.possible
-    if not plan.is_exact or _has_areas(query):
-        ids = _decided_ids(query, plans, None, clock)
-        condition = Sql("e.id = ANY(%s)", (ids,))
+    condition = fits_sql(query, clock)
     order = order_sql(query, condition, clock)
     rows = fetch(
         f"SELECT {FULL} FROM (SELECT {PAGE} FROM context_entity e {order.joins.text} WHERE {condition.text} "

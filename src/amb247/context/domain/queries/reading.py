@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,21 +31,42 @@ def _too_slow() -> TooComplexQuery:
     )
 
 
+def limit_connection(limit_s: float) -> None:
+    """End every statement of this thread's connection after so long; `reading` then needs no transaction for that."""
+    raw = connection.connection
+    if raw is not None and getattr(_here, "limited", None) is raw:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = {int(limit_s * 1000)}")
+    _here.limited = connection.connection
+
+
 @contextmanager
 def reading(limit_s: float = TIME_LIMIT_S) -> Iterator[Clock]:
-    """A transaction in which a statement that takes too long ends as TooComplexQuery."""
+    """Statements in here end as TooComplexQuery when they take too long."""
+    clock = Clock(time.monotonic() + limit_s)
     try:
+        if connection.connection is not None and getattr(_here, "limited", None) is connection.connection:
+            yield clock
+            return
+        is_inner = connection.in_atomic_block
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = {int(limit_s * 1000)}")
-            yield Clock(time.monotonic() + limit_s)
-            if connection.savepoint_ids:  # in somebody else's transaction the limit would outlive us
-                with connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+            before = fetch("SELECT current_setting('statement_timeout')", [])[0][0] if is_inner else None
+            _set_limit(str(int(limit_s * 1000)))
+            yield clock
+            if before is not None:  # in somebody else's transaction the limit would outlive us
+                _set_limit(before)
     except OperationalError as problem:
         if getattr(problem.__cause__, "sqlstate", "") == "57014":
             raise _too_slow() from None
         raise
+
+
+def _set_limit(limit: str) -> None:
+    fetch("SELECT set_config('statement_timeout', %s, true)", [limit])
+
+
+_here = threading.local()
 
 
 def fetch(sql: str, params: Sequence[Any]) -> list[Any]:
