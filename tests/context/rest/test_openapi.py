@@ -122,7 +122,13 @@ def prepare(broker):
 @pytest.fixture(scope="module")
 def described():
     schemathesis.checks.load_all_checks()
-    schema = schemathesis.openapi.from_dict(document())
+    # Invented tokens would be refused, and nothing else tried.
+    asked = {name: part for name, part in document().items() if name != "security"}
+    asked["paths"] = {
+        path: {method: {**one, "security": []} for method, one in methods.items()}
+        for path, methods in asked["paths"].items()
+    }
+    schema = schemathesis.openapi.from_dict(asked)
     return {one.ok().definition.raw["operationId"]: one.ok() for one in schema.get_all_operations()}
 
 
