@@ -9,6 +9,7 @@ Also: the latest 10,000 instances as [value, time] pairs. Rounds alternate betwe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import tempfile
@@ -90,11 +91,14 @@ def _run(rounds: int) -> dict[str, dict[str, object]]:
 
 def _fill(ids: list[str], count: int) -> None:
     from amb247.context.documents.parse import parse_temporal
-    from amb247.context.domain.temporal import upsert_evolution
+    from amb247.context.domain.temporal import delete_evolution, upsert_evolution
     from amb247.context.jsonld.context import CORE
+    from amb247.context.ngsi_errors import ResourceNotFound
 
     step = (END - START) / count
     for entity_id in ids:
+        with contextlib.suppress(ResourceNotFound):  # of an earlier run
+            delete_evolution(entity_id)
         for first in range(0, count, 10_000):
             speed = [
                 {

@@ -136,6 +136,7 @@ def test_the_sample_addresses_open_for_the_administrator(client, city):
         "territory:revoke-role",
         "territory:revoke-token",
         "mobility:roll_back",
+        "context:registration",
         "context:subscription",
         "context:subscription-act",
         "context:context-act",

@@ -53,6 +53,7 @@ PERSONAL = [
     "/contexto/entidades/urn:ngsi-ld:{lamp}?atributo=status",
     "/contexto/suscripciones/",
     "/contexto/contextos/",
+    "/contexto/registros/",
     "/movilidad/gtfs/",
     "/movilidad/gtfs/subir/",
     "/movilidad/gtfs/demo/1/",

@@ -57,6 +57,7 @@ PERSONAL = [
     "/contexto/entidades/urn:ngsi-ld:Streetlight:prueba:ninguna",
     "/contexto/suscripciones/",
     "/contexto/contextos/",
+    "/contexto/registros/",
     "/movilidad/gtfs/",
     "/movilidad/gtfs/subir/",
     "/movilidad/gtfs/prueba/1/",

@@ -102,6 +102,6 @@ function layers(colours: Palette): LayerSpecification[] {
       id: "spot-point", type: "circle", source: "spots", filter: geometry("Point", "MultiPoint"),
       paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 10, 3, 15, 6], "circle-color": colours.bus, "circle-stroke-color": colours.halo, "circle-stroke-width": 1.2 },
     },
-    { id: "mark-point", type: "circle", source: "mark", paint: { "circle-radius": 5, "circle-color": colours.selected, "circle-stroke-color": colours.maintenance, "circle-stroke-width": 3 } },
+    { id: "mark-point", type: "circle", source: "mark", paint: { "circle-radius": 8, "circle-opacity": 0, "circle-stroke-color": colours.selected, "circle-stroke-width": 2.5 } },
   ];
 }

@@ -527,3 +527,16 @@ def test_a_change_of_a_registration_counts_at_once(broker, source, register):
     broker.delete(f"/csourceRegistrations/{registration}")
     assert broker.get(f"/entities/{BUS}").status_code == 404
     assert len(source.asked) == 1
+
+
+@pytest.mark.parametrize("headers", [{"Content-Encoding": "gzip"}, {}])
+def test_a_hostile_source_harms_nobody(broker, source, register, local, headers):
+    local(bus(speed=prop(1)))
+    deep = {"id": BUS, "type": "Bus", "x": prop(1)}
+    for _ in range(500):
+        deep = {"id": BUS, "type": "Bus", "x": {"type": "Property", "value": deep}}
+    source.on("GET", f"/entities/{BUS}", (200, deep, headers))
+    register(source.endpoint)
+    response = get(broker)
+    assert response.json() == bus(speed=prop(1))
+    assert "NGSILD-Warning" in response.headers

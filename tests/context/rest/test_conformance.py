@@ -911,3 +911,34 @@ def test_posted_query(stored):
 )
 def test_posted_query_that_is_none(broker, query):
     refused(broker.post("/entityOperations/query", json=query), 400, "BadRequestData")
+
+
+# --- 6.24: the past, asked for as a document ----------------------------------------------------------------------
+
+
+def test_posted_temporal_query(broker):
+    """5.2.23, 5.2.44, 5.7.4."""
+    series = [{"type": "Property", "value": n, "observedAt": f"2026-11-22T10:0{n}:00Z"} for n in range(5)]
+    made = broker.post("/temporal/entities", json={"id": ONE, "type": "Car", "speed": series})
+    assert made.status_code == 201
+    query = {
+        "type": "Query",
+        "entities": [{"type": "Car"}],
+        "temporalQ": {
+            "timerel": "between",
+            "timeAt": "2026-11-22T10:00:00Z",
+            "endTimeAt": "2026-11-22T10:04:00Z",
+        },
+    }
+    path = "/temporal/entityOperations/query"
+    shown = broker.post(f"{path}?format=temporalValues", json=query).json()
+    assert [value for value, _ in shown[0]["speed"]["values"]] == [0, 1, 2, 3]  # 4.11: the end is outside
+    aggregated = query | {"aggrParams": {"aggrMethods": ["max", "totalCount"]}}
+    shown = broker.post(f"{path}?format=aggregatedValues", json=aggregated).json()
+    assert shown[0]["speed"]["max"][0][0] == 3
+    assert shown[0]["speed"]["totalCount"][0][0] == 4
+    refused(
+        broker.post(f"{path}?format=aggregatedValues", json=query | {"aggrParams": 5}), 400, "BadRequestData"
+    )
+    refused(broker.post(path, json={"type": "Query", "entities": [{"type": "Car"}]}), 400, "BadRequestData")
+    refused(broker.post(path, json={"type": "Query", "temporalQ": query["temporalQ"]}), 400, "BadRequestData")

@@ -9,6 +9,7 @@ from factories import territory as make
 from factories.context import streetlight
 
 from amb247.context import api as context
+from amb247.context.domain.queries import discovery
 
 WEST, EAST = -73.15, -73.05
 
@@ -16,6 +17,7 @@ WEST, EAST = -73.15, -73.05
 @pytest.fixture
 def city(db, now: datetime):
     """Lamps 1 to 3 in the west, 4 in the east, and one thing of another vocabulary without a place."""
+    discovery.forget()
     areas = make.small_territory()
     hour_ago = now - timedelta(hours=1)
     context.upsert(

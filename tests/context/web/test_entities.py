@@ -163,6 +163,22 @@ def test_more_than_a_page_is_paged(engineer, now):
     assert not set(ids(first)) & set(ids(second))
 
 
+def test_the_attributes_of_the_asked_type_are_at_hand(engineer):
+    def names(asked: dict, **options) -> list[str]:
+        page = engineer.get(PAGE, asked, **options).content.decode()
+        known = re.search(r'<div id="known-attributes".*?</div>', page, re.DOTALL)[0]
+        return re.findall(r"<code>(.*?)</code>", known)
+
+    assert "powerRating" in names({"type": "Streetlight"})
+    assert "powerRating" in names({"type": "Streetlight"}, headers=HTMX)
+    assert names({}) == []
+
+
+def test_attributes_of_what_lies_elsewhere_are_not_named(western):
+    page = western.get(PAGE, {"type": "https://example.org/vocab#Meter"}).content.decode()
+    assert "vocab#flow" not in page
+
+
 # --- why nothing ----------------------------------------------------------------------------------------------------
 
 

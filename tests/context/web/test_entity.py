@@ -48,7 +48,7 @@ def test_places_are_said_and_drawn(engineer):
 
 def test_names_of_other_vocabularies_languages_links_and_what_belongs_to_them(engineer):
     page = engineer.get(address(METER)).content.decode()
-    assert "3,5 MQH" in row(page, "https://example.org/vocab#flow")
+    assert "3.5 MQH" in row(page, "https://example.org/vocab#flow")
     assert "Medidor" in row(page, "label")
     assert address(LAMP(1)) in links(page)
     assert "Poste del parque" in row(page, "at")
@@ -97,7 +97,7 @@ def test_a_month_is_drawn_from_hours(engineer):
 def test_ids_with_marks_of_addresses_work(engineer):
     flow = "https://example.org/vocab#flow"
     page = engineer.get(address(METER), {"atributo": flow}).content.decode()
-    assert "3,5 MQH</td>" in page
+    assert "3.5 MQH</td>" in page
     assert "<time-chart" not in page, "one point makes no line"
     assert engineer.get("/contexto/serie.json", {"id": METER, "atributo": flow}).json()["v"] == [3.5]
 

@@ -56,3 +56,11 @@ def test_an_id_elsewhere_leads_to_the_search_as_an_unknown_one_does(western):
             western.get("/contexto/buscar/", {"q": words})["Location"]
             == f"/contexto/entidades/?buscar={words}"
         )
+
+
+def test_the_explorer_speaks_english_too(engineer):
+    engineer.cookies["django_language"] = "en"
+    page = engineer.get("/contexto/").content.decode()
+    assert "Data explorer" in page
+    assert "Streetlight" in page
+    assert "Explorador" not in page

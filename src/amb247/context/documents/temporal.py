@@ -75,12 +75,27 @@ class Bucket(NamedTuple):
 
 @dataclass(slots=True)
 class Series:
-    """One attribute (one datasetId of it; '' is the default instance) aggregated; only periods that hold something."""
+    """One attribute (one datasetId of it; '' is the default instance) aggregated; only periods that hold something.
+
+    `figures`: method -> a value for each of the periods `spans`, None where the method is not defined for what it holds.
+    """
 
     kind: str
     dataset_id: str
-    unit: str | None = None
-    buckets: list[Bucket] = field(default_factory=list)
+    spans: list[tuple[datetime, datetime]] = field(default_factory=list)
+    figures: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        """The same, period by period."""
+        names = list(self.figures)
+        return [
+            Bucket(
+                *span, {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            )
+            for span, values in zip(self.spans, zip(*self.figures.values(), strict=True), strict=True)
+            if any(value is not None for value in values)
+        ]
 
 
 @dataclass(slots=True)
@@ -259,10 +274,13 @@ def _simplified(entity: Evolution, taken: list[Taken], context: Context, form: F
 
 def _table(series: Series) -> dict[str, Json]:
     made: dict[str, Json] = {"type": series.kind}
-    for bucket in series.buckets:
-        span = [brief(bucket.start), brief(bucket.end)]
-        for method, value in bucket.figures.items():
-            made.setdefault(method, []).append([value, *span])
+    spans = [(brief(start), brief(end)) for start, end in series.spans]
+    for method, values in series.figures.items():
+        made[method] = [
+            [value, start, end]
+            for value, (start, end) in zip(values, spans, strict=True)
+            if value is not None
+        ]
     if series.dataset_id:
         made["datasetId"] = series.dataset_id
     return made

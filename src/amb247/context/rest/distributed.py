@@ -54,6 +54,8 @@ AT_A_TIME: Final = 1_000
 AT_LEAST: Final = 100  # entities that a source is asked for, so that small ones are known whole
 MOST_SELECTORS: Final = 20
 MOST_WARNINGS: Final = 20
+# What a source answers that means the same to our client; all else is a source that failed.
+SAYS_THE_SAME: Final = frozenset({400, 404, 409, 422, 504, 508})
 RANKS: Final = {"exclusive": PROXIED, "redirect": PROXIED, "auxiliary": AUXILIARY}
 
 
@@ -97,9 +99,9 @@ async def concerned(
     index = await sources_of(exchange).index(exchange.tenant, write=write)
     if not index:
         return ()
-    asked = exchange.text("type")
-    if types is None and asked is not None and not set(asked) & set("()|;"):
-        types = exchange.names("type")
+    asked = exchange.types()
+    if types is None and asked is not None and () not in asked.alternatives:
+        types = asked.names()
     matches = index.for_entity(entity_id, types, via=via)
     if types is None and any(not one.registered.names(entity_id) for one in matches):
         # A registration of all entities of a type says nothing of an entity that is known here to be another type's.
@@ -153,18 +155,19 @@ def problem_of(one: Registered, reply: Reply) -> SourceProblem:
     """What a source's refusal means to our client."""
     document = reply.body if isinstance(reply.body, dict) else {}
     said = str(document.get("detail") or document.get("title") or "")[:500]
-    if reply.status in {401, 403, 407} or (reply.status >= 500 and reply.status not in {504, 508}):
+    if reply.status not in SAYS_THE_SAME:
         return SourceProblem(
             f"{one.endpoint} answered {reply.status}. {said}".rstrip(),
             status=502,
             title="Source failed",
             registration=one.id,
         )
+    kind = str(document.get("type") or "").rpartition("/")[2]
     return SourceProblem(
         said or f"{one.endpoint} answered {reply.status}.",
         status=reply.status,
         title=str(document.get("title") or f"Source answered {reply.status}")[:200],
-        kind=str(document.get("type") or "InternalError").rpartition("/")[2][:60],
+        kind=kind if kind.isalpha() and kind.isascii() and len(kind) < 40 else "InternalError",
         registration=one.id,
     )
 

@@ -48,7 +48,6 @@ PARQUET = "application/vnd.apache.parquet"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1_000
-ANY_LIMIT = 999_999_999_999
 MAX_OFFSET = 1_000_000
 BASE = "/ngsi-ld/v1"
 LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[A-Za-z*]+\s*=\s*(?:"[^"]*"|[^\s;,"]+))*)')
@@ -143,9 +142,10 @@ class Exchange:
         BadRequestData
             limit=0 without count=true, or a number out of range.
         """
-        limit = self.number("limit", DEFAULT_LIMIT, lowest=0, highest=ANY_LIMIT)
-        if limit > MAX_LIMIT:
+        given = self.parameters.get("limit", "")
+        if re.fullmatch(r"\d{1,12}", given) and int(given) > MAX_LIMIT:
             raise TooManyResults(f"limit: ask for at most {MAX_LIMIT:,} at once; the next pages are linked.")
+        limit = self.number("limit", DEFAULT_LIMIT, lowest=0, highest=MAX_LIMIT)
         offset = self.number("offset", 0, lowest=0, highest=MAX_OFFSET)
         wants_count = self.flag("count") or "count" in self.options
         if limit == 0 and not wants_count:

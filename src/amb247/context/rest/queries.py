@@ -139,6 +139,14 @@ def query_of_document(exchange: Exchange) -> Query:
     for name, parameter in MOVED.items():
         if name in document:
             parameters[parameter] = _as_text(name, document[name])
+    aggregation = document.get("aggrParams", {})  # 5.2.44
+    if not isinstance(aggregation, dict):
+        raise BadRequestData("aggrParams: send an object with aggrMethods and aggrPeriodDuration.")
+    parameters |= {
+        name: _as_text(f"aggrParams.{name}", aggregation[name])
+        for name in ("aggrMethods", "aggrPeriodDuration")
+        if name in aggregation
+    }
     if "geoQ" in document:
         parameters |= _geo(document["geoQ"])
     if "orderBy" in document or isinstance(document.get("ordering"), dict):

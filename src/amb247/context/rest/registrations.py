@@ -258,12 +258,12 @@ class Beat:
     async def __call__(self, sources: Sources) -> None:
         if time.monotonic() - self.looked_at > LOOK_S:
             self.looked_at = time.monotonic()
-            every = await sources.readers.run("", tenants.all_tenants)
+            every = await sources.others.run("", tenants.all_tenants)
             self.tenants = tuple(
-                [one for one in every if await sources.readers.run(one, source_subscriptions.has_periodic)]
+                [one for one in every if await sources.others.run(one, source_subscriptions.has_periodic)]
             )
         for tenant in self.tenants:
-            tell_all(sources, tenant, await sources.readers.run(tenant, source_subscriptions.due))
+            tell_all(sources, tenant, await sources.others.run(tenant, source_subscriptions.due))
 
 
 async def _tell(sources: Sources, tenant: str, lane: Sequence[Telling]) -> None:
@@ -277,7 +277,7 @@ async def _tell(sources: Sources, tenant: str, lane: Sequence[Telling]) -> None:
                 succeeded = False
             if succeeded:
                 break
-        await sources.readers.run(tenant, source_subscriptions.note, one.subscription_id, success=succeeded)
+        await sources.others.run(tenant, source_subscriptions.note, one.subscription_id, success=succeeded)
 
 
 async def send(sources: Sources, tenant: str, one: Telling) -> bool:

@@ -54,6 +54,7 @@ LARGE = 200_000  # bytes of JSON that are not read on the event loop
 RESOLVED_S = 30.0
 KEEP_OPEN_S = 4.0  # uvicorn closes after 5 s
 MAX_TENANTS = 1_000
+MAX_REFRESHED = 50  # tenants looked after in the background; the rest at their next use
 MAX_CACHED = 500
 ALIAS_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 EMPTY = Index(())
@@ -122,9 +123,9 @@ class Registry:
     def refresh(self) -> None:
         """Look after what was used lately, so that requests need not wait for it. Called every half second."""
         oldest = time.monotonic() - USED_S
-        for tenant, known in list(self._known.items()):
-            if known.used > oldest:
-                self._look(tenant)
+        used = [(known.used, tenant) for tenant, known in self._known.items() if known.used > oldest]
+        for _, tenant in sorted(used, reverse=True)[:MAX_REFRESHED]:
+            self._look(tenant)
 
     def forget(self, tenant: str) -> None:
         """This process changed a registration: what is being read now may be old already."""
@@ -212,7 +213,8 @@ class Sources:
 
     def __init__(self, beat: Callable[[Sources], Awaitable[None]] | None = None) -> None:
         """`beat` is called every second, from the first use on."""
-        self.readers = Readers(1)
+        self.readers = Readers(1)  # for the index alone: nobody waits behind something slow
+        self.others = Readers(1)
         self._beat = beat
         self.registry = Registry(self.readers)
         self.started_at = datetime.now(UTC)
@@ -372,8 +374,10 @@ class Sources:
         async with client.stream(
             method, url, params=dict(parameters), headers=dict(headers), content=content
         ) as response:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise ValueError("the answer is compressed, which was not asked for")  # it may be a bomb
             parts, size = [], 0
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 size += len(part)
                 if size > MAX_ANSWER:
                     raise ValueError(f"the answer is longer than {MAX_ANSWER:,} bytes")
@@ -409,7 +413,7 @@ class Sources:
         """Write down how the asking went; before somebody reads it, and twice a second."""
         tallies = self._tallies.pop(tenant, None)
         if tallies:
-            await self.readers.run(tenant, registrations.note, tallies)
+            await self.others.run(tenant, registrations.note, tallies)
 
     # --- in the background -------------------------------------------------------------------------------------------
 
@@ -455,7 +459,7 @@ class Sources:
                 timeout=LONGEST_TIMEOUT_S,
                 follow_redirects=False,
                 trust_env=False,
-                headers={"User-Agent": "amb247"},
+                headers={"User-Agent": "amb247", "Accept-Encoding": "identity"},
             )
             self._gates.clear()
             self._keeper = asyncio.create_task(self._keep(self._client))
@@ -487,8 +491,9 @@ class Sources:
         for tenant in list(self._tallies):
             tallies = self._tallies.pop(tenant)
             with contextlib.suppress(Exception):
-                asyncio.run(self.readers.run(tenant, registrations.note, tallies))
+                asyncio.run(self.others.run(tenant, registrations.note, tallies))
         self.readers.stop()
+        self.others.stop()
 
 
 def address_of(endpoint: str, path: str) -> str:

@@ -22,10 +22,11 @@ def curl(address: str, *, accept: str = "application/json", link: str = "", meth
     link : str
         URL of the @context in which the names of the request are written.
     """
+    placeholder = _("SU_FICHA")
     parts = [f"curl -sS {shlex.quote(address)}"]
     if method != "GET":
         parts[0] = f"curl -sS -X {method} {shlex.quote(address)}"
-    parts.append(f"-H {shlex.quote('Authorization: Bearer ' + _('SU_FICHA'))}")
+    parts.append(f"-H {shlex.quote('Authorization: Bearer ' + placeholder)}")
     if accept != "application/json":
         parts.append(f"-H {shlex.quote('Accept: ' + accept)}")
     if link:

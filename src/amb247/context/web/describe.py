@@ -183,14 +183,14 @@ def value_words(name: str, instance: Instance, *, unit: bool = True) -> str:
 
 
 def as_stored(value: Json) -> str:
-    """In words, but texts exactly as they are stored: whoever queries must type them."""
+    """Texts and numbers exactly as they are stored: whoever queries must type them. Moments and flags also in words."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return f"{'true' if value else 'false'} ({in_words(value)})"
-    if isinstance(value, dict | list) and not (isinstance(value, dict) and "@value" in value):
-        return orjson.dumps(value).decode()
-    return in_words(value)
+    if isinstance(value, dict) and "@value" in value:
+        return in_words(value)
+    return orjson.dumps(value).decode()
 
 
 def place_words(geometry: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Final
@@ -26,6 +26,7 @@ from amb247.context.querying.query import (
 )
 from amb247.context.web.asked import Asked
 from amb247.context.web.describe import default_of
+from amb247.context.web.known import attribute_names
 from amb247.territory import api as territory
 
 BUDGET_S: Final = 3.0  # for all counts together
@@ -123,7 +124,7 @@ def split_conjunction(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
-def hints(asked: Asked, known_types: Mapping[str, int]) -> list[str]:
+def hints(asked: Asked, known_types: Collection[str]) -> list[str]:
     """What looks like a slip."""
     query = asked.query
     if query is None:
@@ -133,7 +134,7 @@ def hints(asked: Asked, known_types: Mapping[str, int]) -> list[str]:
     return [*types, *_place_hints(query), *([] if types else _attribute_hints(asked, query))]
 
 
-def _type_hints(query: Query, known: Mapping[str, int]) -> Iterator[str]:
+def _type_hints(query: Query, known: Collection[str]) -> Iterator[str]:
     for name in sorted(query.types.names() if query.types else ()):
         if name in known:
             continue
@@ -202,9 +203,11 @@ def _sample(query: Query, attribute: str) -> Any:
     return instance.get(VALUE_KEY.get(str(instance.get("type")), "value"))
 
 
-def _names_of(query: Query) -> set[str]:
+def _names_of(query: Query) -> list[str]:
+    if query.types is not None:
+        return attribute_names(query.types.names(), query.restriction)
     found = _first(_types_only(query))
-    return set() if found is None else set(found.attributes)
+    return [] if found is None else list(found.attributes)
 
 
 def _types_only(query: Query) -> Query:
@@ -224,7 +227,7 @@ def _kind_of(value: Any) -> str:
     return "number" if isinstance(value, int | float) else "text" if isinstance(value, str) else "other"
 
 
-def _close(name: str, known: Mapping[str, int] | set[str]) -> str:
+def _close(name: str, known: Collection[str]) -> str:
     """The known name that was probably meant."""
     folded = {one.casefold(): one for one in known}
     if name.casefold() in folded:

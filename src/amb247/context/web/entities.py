@@ -22,8 +22,8 @@ from amb247.context.web.commands import base_url, curl
 from amb247.context.web.describe import result_row
 from amb247.context.web.diagnosis import hints, why_nothing
 from amb247.context.web.guards import Permission, Reader, explorer_view
+from amb247.context.web.known import attribute_names, type_names
 from amb247.context.web.maps import entity_url, feature_of, territory_bounds
-from amb247.context.web.types import known_types
 from amb247.territory import api as territory
 
 MORE: Final = ("id", "idPattern", "scopeQ", "geoproperty", "context")
@@ -47,7 +47,7 @@ def index(request: HttpRequest, reader: Reader) -> HttpResponse:
     asked = read_asked(request.GET, reader.restriction)
     found = _found(asked) if asked.query is not None else None
     is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
-    kinds = {} if is_fragment and not (found and found["total"] == 0) else known_types(reader.restriction)
+    kinds = [] if is_fragment and not (found and found["total"] == 0) else type_names(reader.restriction)
     address = base_url(request) + asked.path
     shown = {
         "reader": reader,
@@ -57,7 +57,8 @@ def index(request: HttpRequest, reader: Reader) -> HttpResponse:
         "field_faults": [(name, asked.faults.get(name)) for name in HOLDERS],
         "found": found,
         "empty": _empty(asked, kinds) if found and found["total"] == 0 and not asked.faults else None,
-        "types": sorted(kinds, key=str.casefold),
+        "types": kinds,
+        "attributes": _attributes(asked, reader),
         "limits": [str(one) for one in LIMITS],
         "curl": curl(
             address, accept=asked.accept, link=asked.context.link if asked.values["context"] else ""
@@ -118,10 +119,11 @@ def download(request: HttpRequest, reader: Reader) -> HttpResponse:
         body = orjson.dumps(feature_collection(represent_geojson(one, context, form) for one in found))
     else:
         body = orjson.dumps([represent(one, context, form) for one in found])
+    name = _("entidades")
     return HttpResponse(
         body,
         content_type=KINDS[kind],
-        headers={"Content-Disposition": f'attachment; filename="{_("entidades")}.{kind}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.{kind}"'},
     )
 
 
@@ -156,5 +158,13 @@ def _found(asked: Asked) -> dict[str, Any] | None:
     }
 
 
-def _empty(asked: Asked, kinds: dict[str, int]) -> dict[str, Any]:
+def _empty(asked: Asked, kinds: list[str]) -> dict[str, Any]:
     return {"left": why_nothing(asked), "hints": hints(asked, kinds)}
+
+
+def _attributes(asked: Asked, reader: Reader) -> list[str]:
+    """What the entities of the asked types carry, as the reader has to write it in a condition."""
+    types = asked.query.types if asked.query is not None else None
+    if types is None:
+        return []
+    return [asked.context.compact(name) for name in attribute_names(types.names(), reader.restriction)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,15 +22,13 @@ from amb247.context.jsonld.context import CORE
 from amb247.context.ngsi_errors import ResourceNotFound
 from amb247.context.web.deeds import Deed, ask_or_do
 from amb247.context.web.describe import pretty, short_id
+from amb247.context.web.endpoints import safe_text, safe_uri, without_secrets
 from amb247.context.web.guards import Reader, delivery_view
 from amb247.context.web.maps import entity_url
 
 SHOWN: Final = 1_000
 PAGE: Final = 50
 LETTERS: Final = 50
-HIDDEN: Final = "•••"
-# Of a notifier's settings these are no secrets.
-PLAIN_SETTINGS: Final = frozenset({"MQTT-Version", "MQTT-QoS"})
 
 
 @require_GET
@@ -195,42 +193,3 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
         "endpoint": safe_uri(letter.endpoint),
         "json": pretty(letter.entities),
     }
-
-
-# --- secrets ----------------------------------------------------------------------------------------------------------
-
-
-def safe_uri(uri: str) -> str:
-    """Where it goes, without who it says to be: no user, no password, no values of the query."""
-    try:
-        parts = urlsplit(uri)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return HIDDEN
-    host = f"[{host}]" if ":" in host else host
-    user = f"{HIDDEN}@" if parts.username is not None else ""
-    query = (
-        "&".join(f"{part.partition('=')[0]}={HIDDEN}" for part in parts.query.split("&"))
-        if parts.query
-        else ""
-    )
-    return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, query, ""))
-
-
-def safe_text(text: str, uri: str) -> str:
-    """A message that may quote the endpoint."""
-    return text.replace(uri, safe_uri(uri)) if uri else text
-
-
-def without_secrets(document: dict[str, Any]) -> dict[str, Any]:
-    """The subscription as it may be shown: values of receiverInfo and unknown settings of the notifier are hidden."""
-    notification = document["notification"]
-    endpoint = dict(notification["endpoint"])
-    endpoint["uri"] = safe_uri(str(endpoint["uri"]))
-    for name, plain in (("receiverInfo", frozenset[str]()), ("notifierInfo", PLAIN_SETTINGS)):
-        if name in endpoint:
-            endpoint[name] = [
-                pair if pair.get("key") in plain else {**pair, "value": HIDDEN} for pair in endpoint[name]
-            ]
-    return {**document, "notification": {**notification, "endpoint": endpoint}}

@@ -9,14 +9,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from amb247.context.domain.queries.entities import count_by_type
-from amb247.context.domain.queries.find import count, find, get
-from amb247.context.ngsi_errors import NgsiError
-from amb247.context.querying.query import Query, Restriction, TypeExpr
+from amb247.context.domain.queries.find import get
+from amb247.context.querying.query import Restriction
 from amb247.context.vocabulary import REGISTRY
 from amb247.context.web.asked import encoded
-from amb247.context.web.describe import attribute_name, default_of, newest, type_name
+from amb247.context.web.describe import attribute_name, type_name
 from amb247.context.web.guards import Reader, explorer_view
+from amb247.context.web.known import number_of, traits
 from amb247.context.web.maps import entity_url
 
 
@@ -32,7 +31,6 @@ def index(request: HttpRequest, reader: Reader) -> HttpResponse:
             "reader": reader,
             "rows": rows,
             "words": words,
-            "total": sum(row["count"] for row in rows),
         },
     )
 
@@ -50,49 +48,18 @@ def search(request: HttpRequest, reader: Reader) -> HttpResponse:
     return redirect(f"{reverse('context:entities')}?{encoded([('buscar', words)])}")
 
 
-def known_types(restriction: Restriction | None) -> dict[str, int]:
-    """Type -> how many entities of it the reader may see; types of which there are none are absent."""
-    everywhere = count_by_type()
-    if restriction is None:
-        return everywhere
-    seen = {}
-    for name in everywhere:
-        try:
-            number = count(Query(types=TypeExpr(((name,),)), restriction=restriction))
-        except NgsiError:
-            number = 0
-        if number:
-            seen[name] = number
-    return seen
-
-
 def type_rows(restriction: Restriction | None) -> list[dict[str, Any]]:
     return [
-        _row(name, number, restriction)
-        for name, number in sorted(known_types(restriction).items(), key=lambda pair: pair[0].casefold())
+        {
+            "name": type_name(name),
+            "count": number_of(name, restriction),
+            "attributes": [
+                {"name": attribute_name(one), "kinds": kinds} for one, kinds in attributes.items()
+            ],
+            "is_declared": name in REGISTRY,
+        }
+        for name, attributes in traits(restriction).items()
     ]
-
-
-def _row(name: str, number: int, restriction: Restriction | None) -> dict[str, Any]:
-    sample = _sample(name, restriction)
-    attributes = [] if sample is None else [
-        {"name": attribute_name(one), "kind": default_of(value).get("type", "")}
-        for one, value in sorted(sample.attributes.items())
-    ]  # fmt: skip
-    return {
-        "name": type_name(name),
-        "count": number,
-        "attributes": attributes,
-        "is_declared": name in REGISTRY,
-        "newest": None if sample is None else newest(sample),
-    }
-
-
-def _sample(name: str, restriction: Restriction | None) -> Any:
-    try:
-        return next(iter(find(Query(types=TypeExpr(((name,),)), restriction=restriction, limit=1))), None)
-    except NgsiError:
-        return None
 
 
 def _speaks_of(row: dict[str, Any], words: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from amb247.context.web import contexts, entities, entity, subscriptions, types
+from amb247.context.web import contexts, entities, entity, registrations, subscriptions, types
 
 app_name = "context"
 urlpatterns = [
@@ -20,4 +20,6 @@ urlpatterns = [
     path("suscripciones/<path:subscription_id>", subscriptions.detail, name="subscription"),
     path("contextos/", contexts.index, name="contexts"),
     path("contextos/accion/<slug:deed>/", contexts.act, name="context-act"),
+    path("registros/", registrations.index, name="registrations"),
+    path("registros/<path:registration_id>", registrations.detail, name="registration"),
 ]

@@ -21,7 +21,7 @@ from typing import Any
 
 from django.db import connection
 
-from amb247.context.documents.temporal import Aggregated, Bucket, Series
+from amb247.context.documents.temporal import Aggregated, Series
 from amb247.context.domain.queries import aggregation_sql as sql
 from amb247.context.domain.queries.evolution import Head
 from amb247.context.domain.queries.evolution_sql import has_hours, moment_of
@@ -131,23 +131,13 @@ def aggregate(
     if is_strict:
         _require_eligible(rows, temporal.methods)
     ends = _Ends(temporal, periods)
-    getters: dict[int, list[tuple[str, Callable[[Any], Any]]]] = {}
-    series: Series | None = None
-    at: tuple[str, str, str] | None = None
-    for row in rows:
-        if (row[0], row[1], row[2]) != at:
-            at = (row[0], row[1], row[2])
-            series = Series(KINDS.get(row[4], "Property"), row[2])
-        assert series is not None
-        code = row[FIRST]
-        if code not in getters:
-            getters[code] = _getters(code, temporal.methods)
-        figures = _figures(row, getters[code])
+    for (entity_id, name, dataset_id), several in itertools.groupby(rows, key=itemgetter(0, 1, 2)):
+        taken = list(several)
+        figures = _figures(taken, temporal.methods)
         if figures:
-            if not series.buckets:
-                found[row[0]].attributes.setdefault(row[1], []).append(series)
-            start, end = ends.of(row[3], row[-2], row[-1])
-            series.buckets.append(Bucket(start, end, figures))
+            spans = [ends.of(row[3], row[-2], row[-1]) for row in taken]
+            series = Series(KINDS.get(taken[0][FIRST], "Property"), dataset_id, spans, figures)
+            found[entity_id].attributes.setdefault(name, []).append(series)
     return list(found.values())
 
 
@@ -213,7 +203,7 @@ def _require_eligible(rows: Sequence[Any], methods: Sequence[Method]) -> None:
             )
 
 
-def _getters(code: int, methods: Sequence[Method]) -> list[tuple[str, Callable[[Any], Any]]]:
+def _getters(code: int, methods: Sequence[Method]) -> dict[str, Callable[[Any], Any]]:
     """How the figures of values of one kind are taken from a row."""
     eligible = ELIGIBLE.get(code, COUNTS)
     extremes = ("low_text", "high_text") if code in TEXTUAL else ("low", "high")
@@ -227,7 +217,7 @@ def _getters(code: int, methods: Sequence[Method]) -> list[tuple[str, Callable[[
         "stddev": _deviation,
         "sumsq": _column("squares"),
     }
-    return [(method, getters[method]) for method in methods if method in eligible]
+    return {method: getters[method] for method in methods if method in eligible}
 
 
 FIRST = 4  # of the measures in a row, after entity, attribute, datasetId and period
@@ -254,16 +244,27 @@ def _deviation(row: Any) -> float | None:
     return 0.0 if row[N] else None
 
 
-def _figures(row: Any, getters: Sequence[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
-    figures = {}
-    for method, getter in getters:
-        value = getter(row)
-        if value is None:
-            continue
-        if type(value) is float and value.is_integer() and -WHOLE < value < WHOLE:
-            value = int(value)
-        figures[method] = value
+def _figures(rows: Sequence[Any], methods: Sequence[Method]) -> dict[str, list[Any]]:
+    """Method -> a value for each row; methods that fit none of the values are left out."""
+    by_code = {code: _getters(code, methods) for code in {row[FIRST] for row in rows}}
+    figures: dict[str, list[Any]] = {}
+    for method in methods:
+        getters = {code: found[method] for code, found in by_code.items() if method in found}
+        if len(by_code) == 1 and getters:
+            (getter,) = getters.values()
+            values = [_whole(getter(row)) for row in rows]
+        else:
+            values = [_whole(getters[row[FIRST]](row)) if row[FIRST] in getters else None for row in rows]
+        if any(value is not None for value in values):
+            figures[method] = values
     return figures
+
+
+def _whole(value: Any) -> Any:
+    """A number that is whole without a fraction, as clients write it."""
+    if type(value) is float and value.is_integer() and -WHOLE < value < WHOLE:
+        return int(value)
+    return value
 
 
 WHOLE = 2**53

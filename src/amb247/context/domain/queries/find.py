@@ -50,9 +50,7 @@ def find(query: Query) -> list[Stored]:
         plans = _plans(query, in_id_order=True)
         if all(plan.is_exact for plan in plans) and not _has_areas(query):
             return _page(plans, query.limit, query.offset)
-        wanted = query.offset + query.limit
-        ids = _decided_ids(query, plans, wanted, clock)[query.offset : wanted]
-        return _by_ids(ids)
+        return _decided_page(query, plans, clock)
 
 
 def count(query: Query) -> int:
@@ -61,11 +59,11 @@ def count(query: Query) -> int:
     with _noted(query), reading() as clock:
         plans = _plans(query, in_id_order=True)
         if _has_areas(query):
-            return len(_decided_ids(query, plans, None, clock))
+            return len(_decided_ids(query, plans, clock))
         for plan in plans:
             number += _number(plan.certain)
             if not plan.is_exact:
-                number += len(_decided_ids(query, [_undecided(plan)], None, clock))
+                number += len(_decided_ids(query, [_undecided(plan)], clock))
     return number
 
 
@@ -92,7 +90,7 @@ def fits_sql(query: Query, clock: Clock) -> Sql:
     (plan,) = _plans(query, in_id_order=False)
     if plan.is_exact and not _has_areas(query):
         return plan.possible
-    return Sql("e.id = ANY(%s)", (_decided_ids(query, [plan], None, clock),))
+    return Sql("e.id = ANY(%s)", (_decided_ids(query, [plan], clock),))
 
 
 # --- plans -------------------------------------------------------------------------------------------------------
@@ -144,16 +142,26 @@ def _number(condition: Sql) -> int:
 
 def _page(plans: Sequence[Condition], limit: int, offset: int) -> list[Stored]:
     """The rows of the page are chosen first; only they are turned into text."""
-    arms = [
-        f"SELECT * FROM (SELECT {PAGE} FROM context_entity e WHERE {plan.possible.text} ORDER BY e.id LIMIT %s) a"
-        for plan in plans
-    ]
-    params = [param for plan in plans for param in (*plan.possible.params, offset + limit)]
-    rows = fetch(
-        f"SELECT {FULL} FROM ({' UNION ALL '.join(arms)} ORDER BY id LIMIT %s OFFSET %s) e ORDER BY e.id",
-        [*params, limit, offset],
-    )
+    rows = _portion(plans, [Sql(PAGE)] * len(plans), FULL, "", offset + limit, offset)
     return [_stored(row) for row in rows]
+
+
+def _portion(
+    plans: Sequence[Condition], columns: Sequence[Sql], shown: str, after: str, size: int, offset: int = 0
+) -> list[Any]:
+    """The next possible rows of all parts in the order of ids: at most `size`, of which the first `offset` are left out."""
+    arms, params = [], list[Any]()
+    for plan, chosen in zip(plans, columns, strict=True):
+        later = " AND e.id > %s" if after else ""
+        arms.append(
+            f"SELECT * FROM (SELECT {chosen.text} FROM context_entity e WHERE {plan.possible.text}{later} "
+            "ORDER BY e.id LIMIT %s) a"
+        )
+        params += [*chosen.params, *plan.possible.params, *([after] if after else []), size]
+    return fetch(
+        f"SELECT {shown} FROM ({' UNION ALL '.join(arms)} ORDER BY id LIMIT %s OFFSET %s) e ORDER BY e.id",
+        [*params, size - offset, offset],
+    )
 
 
 def _by_ids(ids: Sequence[str]) -> list[Stored]:
@@ -181,45 +189,67 @@ def _stored(row: Sequence[Any]) -> Stored:
 
 # --- what is decided here ----------------------------------------------------------------------------------------
 
-LIGHT = "e.id, (center(e.bbox))[0], (center(e.bbox))[1]"
+CENTRE = "(center(e.bbox))[0] AS lon, (center(e.bbox))[1] AS lat"
+LARGEST_PAGE = 1_000
 Test = Callable[[Sequence[Any]], list[bool]]
 
 
-def _decided_ids(query: Query, plans: Sequence[Condition], wanted: int | None, clock: Clock) -> list[str]:
-    """The first ids, in their order, of the entities that fit."""
+def _decided_page(query: Query, plans: Sequence[Condition], clock: Clock) -> list[Stored]:
+    """Most pages are in the first portion, which comes whole; of later ones only what the test needs is read first."""
+    wanted = query.offset + query.limit
     found: list[str] = []
-    for plan in plans:
-        mine = _decided_by(query, plan, wanted, clock)
-        found = sorted([*found, *mine])[:wanted] if found else mine
-    return found
+    after = ""
+    if wanted <= LARGEST_PAGE:
+        is_mostly_sure = query.geo is not None and query.geo.relation == "near" and not _has_areas(query)
+        size = wanted + 25 if is_mostly_sure else 2 * wanted + 50
+        columns = [
+            Sql(f"{PAGE}, {CENTRE}, {plan.certain.text} AS sure", plan.certain.params) for plan in plans
+        ]
+        rows = _portion(plans, columns, f"{FULL}, lon, lat, sure", "", size)
+        page = [row for row, fits in zip(rows, _whole_test(query, plans)(rows), strict=True) if fits]
+        if len(page) >= wanted or len(rows) < size:
+            return [_stored(row) for row in page[query.offset : wanted]]
+        found, after = [row[0] for row in page], rows[-1][0]
+    ids = _decided_ids(query, plans, clock, found=found, after=after, wanted=wanted)
+    return _by_ids(ids[query.offset : wanted])
 
 
-def _decided_by(query: Query, plan: Condition, wanted: int | None, clock: Clock) -> list[str]:
-    found: list[str] = []
-    test = _tester(query, plan)
-    columns, column_params = _light_columns(query, plan)
-    after, chunk = "", LARGEST_CHUNK if wanted is None else min(2 * wanted + 50, LARGEST_CHUNK)
+def _decided_ids(
+    query: Query,
+    plans: Sequence[Condition],
+    clock: Clock,
+    *,
+    found: Sequence[str] = (),
+    after: str = "",
+    wanted: int | None = None,
+) -> list[str]:
+    """The ids, in their order, of the entities that fit: all, or the first ones."""
+    ids = list(found)
+    columns = [_light_columns(query, plan) for plan in plans]
+    test = _light_test(query, plans)
+    size = LARGEST_CHUNK if wanted is None else min(8 * wanted + 50, LARGEST_CHUNK)
     while True:
-        rows = fetch(
-            f"SELECT {columns} FROM context_entity e WHERE {plan.possible.text} AND e.id > %s ORDER BY e.id LIMIT %s",
-            [*column_params, *plan.possible.params, after, chunk],
-        )
-        found += [row[0] for row, fits in zip(rows, test(rows), strict=True) if fits]
-        if len(rows) < chunk or (wanted is not None and len(found) >= wanted):
-            return found[:wanted]
+        rows = _portion(plans, columns, "e.*", after, size)
+        ids += [row[0] for row, fits in zip(rows, test(rows), strict=True) if fits]
+        if len(rows) < size or (wanted is not None and len(ids) >= wanted):
+            return ids[:wanted]
         clock.check()
-        after, chunk = rows[-1][0], min(chunk * 4, LARGEST_CHUNK)
+        after, size = rows[-1][0], min(size * 4, LARGEST_CHUNK)
 
 
-def _light_columns(query: Query, plan: Condition) -> tuple[str, list[Any]]:
+def _light_columns(query: Query, plan: Condition) -> Sql:
     """Id and centre; where there is something to decide, whether it is certain, and so much as the test needs."""
     if plan.is_exact:
-        return LIGHT, []
+        return Sql(
+            f"e.id, {CENTRE}, TRUE AS sure, NULL AS part, NULL AS created, NULL AS modified, NULL AS expires"
+        )
     names = sorted(_needed(query))
     pairs = ", ".join(["%s::text, e.doc->%s"] * len(names))
-    return (
-        f"{LIGHT}, {plan.certain.text}, jsonb_build_array(e.type, e.scope, jsonb_build_object({pairs}))::text, {STAMPS}",
-        [*plan.certain.params, *(name for name in names for _ in range(2))],
+    return Sql(
+        f"e.id, {CENTRE}, {plan.certain.text} AS sure, "
+        f"jsonb_build_array(e.type, e.scope, jsonb_build_object({pairs}))::text AS part, "
+        "e.created_at::text AS created, e.modified_at::text AS modified, e.expires_at::text AS expires",
+        (*plan.certain.params, *(name for name in names for _ in range(2))),
     )
 
 
@@ -232,28 +262,40 @@ def _needed(query: Query) -> frozenset[str]:
     return names
 
 
-def _tester(query: Query, plan: Condition) -> Test:
-    """Which of some light rows fit."""
+def _predicate(query: Query) -> Callable[[Stored], bool]:
+    """What decides; types and places of the restriction are settled by SQL and by the centres."""
     restriction = query.restriction
-    areas = None if restriction is None else restriction.areas
 
     def lookup(ids: Sequence[str]) -> Mapping[str, Stored]:
         return get_many(ids, restriction)
 
-    # Types and places of the restriction are settled: by SQL and by the centres.
-    fits = matcher(replace(query, restriction=None), lookup=lookup if link_depth(query.q) else None)
-
-    def test(rows: Sequence[Any]) -> list[bool]:
-        allowed = [True] * len(rows) if areas is None else _inside(areas, rows)
-        if plan.is_exact:
-            return allowed
-        return [ok and (row[3] or fits(_partly(row))) for ok, row in zip(allowed, rows, strict=True)]
-
-    return test
+    return matcher(replace(query, restriction=None), lookup=lookup if link_depth(query.q) else None)
 
 
-def _inside(areas: Sequence[Any], rows: Sequence[Any]) -> list[bool]:
-    lons, lats = [row[1] for row in rows], [row[2] for row in rows]
+def _whole_test(query: Query, plans: Sequence[Condition]) -> Test:
+    """Which of some whole rows fit."""
+    fits = None if all(plan.is_exact for plan in plans) else _predicate(query)
+    return lambda rows: [
+        ok and (fits is None or row[9] or fits(_stored(row)))
+        for ok, row in zip(_inside(query, rows, 7), rows, strict=True)
+    ]
+
+
+def _light_test(query: Query, plans: Sequence[Condition]) -> Test:
+    """Which of some light rows fit."""
+    fits = None if all(plan.is_exact for plan in plans) else _predicate(query)
+    return lambda rows: [
+        ok and (fits is None or row[3] or fits(_partly(row)))
+        for ok, row in zip(_inside(query, rows, 1), rows, strict=True)
+    ]
+
+
+def _inside(query: Query, rows: Sequence[Any], column: int) -> list[bool]:
+    """Which of the rows' centres lie within the restriction's areas; longitudes are in this column, latitudes in the next."""
+    areas = None if query.restriction is None else query.restriction.areas
+    if areas is None or not rows:
+        return [True] * len(rows)
+    lons, lats = [row[column] for row in rows], [row[column + 1] for row in rows]
     inside = [False] * len(rows)
     for area in areas:
         shapely.prepare(area)

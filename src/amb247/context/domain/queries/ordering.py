@@ -19,7 +19,7 @@ from amb247.context.querying.compile import Sql, is_point, point_distance
 from amb247.context.querying.geometry import distance_m, shape_of
 from amb247.context.querying.query import CONCEPTS, TEXTS, VALUE_KEYS, Order, Path, Query
 
-COLLATION = re.compile(r"(und|[a-z]{2,3})((?:-[A-Za-z0-9]{2,8})*)\Z")
+COLLATION = re.compile(r"(und|[a-z]{2,3})((?:-[A-Za-z0-9]{1,8})*)\Z")
 MEMBERS = {"id": "e.id", "type": "e.type", "scope": "nullif(e.scope, '{}')", "createdAt": "e.created_at",
            "modifiedAt": "e.modified_at", "expiresAt": "e.expires_at"}  # fmt: skip
 ACCENTED = "áàâäãåāéèêëēíìîïīóòôöõøōúùûüūñçýÿÁÀÂÄÃÅĀÉÈÊËĒÍÌÎÏĪÓÒÔÖÕØŌÚÙÛÜŪÑÇÝŸ"
