@@ -26,7 +26,7 @@ from amb247.context.jsonld.context import CORE
 
 from .receivers import Receiver
 
-QUICK = Policy(first_wait_s=0.05, longest_wait_s=0.4, timeout_s=0.5, tidy_s=0.3)
+QUICK = Policy(first_wait_s=0.05, longest_wait_s=0.4, timeout_s=5.0, tidy_s=0.3)
 KEPT = frozenset({"context_index"})  # made by migrations
 
 

@@ -31,7 +31,7 @@ def letters(one):
 
 @pytest.mark.parametrize("way", [500, 503, 429, 408, "die", "hang"])
 def test_trouble_is_tried_again_in_order(engine, receiver, way):
-    one = subscribe(receiver)
+    one = subscribe(receiver, endpoint={"timeout": 400} if way == "hang" else None)
     receiver.behave["/n"] = way
     for power in range(3):
         put(lamp(power=power))
@@ -171,7 +171,7 @@ def test_poisonous_notification_dies_alone(engine, receiver):
 
 
 def test_what_an_ill_endpoint_does_not_take_in_time_is_given_up(engine, receiver):
-    engine.restart(give_up_s=1.0, memory=5)
+    engine.restart(give_up_s=1.0, memory=5, timeout_s=0.4)
     one = subscribe(receiver)
     receiver.behave["/n"] = "hang"
     for number in range(30):
@@ -236,7 +236,7 @@ def test_restart_goes_on_where_it_was(engine, receiver, memory):
     for power in range(20, 25):
         put(lamp(power=power))
     sent = shown(one)["notification"]["timesSent"]
-    assert sent == len(receiver.attempts)
+    assert len(receiver.attempts) - sent in {0, 1}  # one may have been broken off
     receiver.behave.clear()
     engine.begin()
     assert powers(receiver.wait_for(25)) == list(range(25))
