@@ -348,6 +348,34 @@ def test_the_territory_lists_municipalities_with_their_real_names(page: Page):
         expect(page.locator("main")).to_contain_text(name)
 
 
+def test_the_query_builder_follows_its_form(page: Page):
+    page.goto("/contexto/entidades/")
+    page.wait_for_selector("place-map[data-ready='1']", timeout=60_000)
+    said = page.locator("#found-said")
+    page.locator("#f-type").fill("Streetlight")
+    expect(page).to_have_url(re.compile(r"\?type=Streetlight$"))
+    all_lamps = said.inner_text()
+    condition = page.locator("#f-q")
+    condition.fill('status!="ok"')
+    expect(page).to_have_url(re.compile("status"))
+    expect(said).not_to_have_text(all_lamps)
+    expect(page.locator("#api-url")).to_contain_text("q=status!=%22ok%22")
+    shown = page.locator(".results li").count()
+    condition.press_sequentially(";")
+    expect(page.locator("#fault-q")).to_contain_text("La interfaz respondería: q:")
+    expect(condition).to_have_attribute("aria-invalid", "true")
+    assert page.locator(".results li").count() == shown, "the last good result stays"
+    assert page.evaluate("document.activeElement.id") == "f-q", "typing goes on"
+    condition.press("Backspace")
+    expect(condition).not_to_have_attribute("aria-invalid", "true")
+    page.locator("place-map [data-pick]").click()
+    page.locator("place-map canvas").click(position={"x": 300, "y": 200})
+    expect(page).to_have_url(re.compile("lugar=cerca&lat=7"))
+    expect(page.locator("#f-lugar")).to_have_value("cerca")
+    page.reload()
+    expect(condition).to_have_value('status!="ok"')
+
+
 def test_signing_out_ends_the_session(chromium: Browser, platform: Platform):
     context = new_context(chromium, platform)
     page = context.new_page()
