@@ -203,7 +203,7 @@ def test_what_was_not_updated_is_told(stored, source, register):
     source.on("PATCH", f"/entities/{BUS}/attrs", (500, None))
     registration = exclusive(register, source)
     response = stored.patch(
-        f"/entities/{BUS}/attrs", json={"speed": prop(2), "line": prop("T2"), "none": prop(1)}
+        f"/entities/{BUS}/attrs", json={"speed": prop(2), "line": prop("T2"), "none": "urn:ngsi-ld:null"}
     )
     assert response.status_code == 207
     body = response.json()

@@ -99,9 +99,9 @@ async def concerned(
     index = await sources_of(exchange).index(exchange.tenant, write=write)
     if not index:
         return ()
-    asked = exchange.text("type")
-    if types is None and asked is not None and not set(asked) & set("()|;"):
-        types = exchange.names("type")
+    asked = exchange.types()
+    if types is None and asked is not None and () not in asked.alternatives:
+        types = asked.names()
     matches = index.for_entity(entity_id, types, via=via)
     if types is None and any(not one.registered.names(entity_id) for one in matches):
         # A registration of all entities of a type says nothing of an entity that is known here to be another type's.
