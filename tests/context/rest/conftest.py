@@ -47,7 +47,7 @@ def ngsi_server(django_db_setup):
     served.stop()
 
 
-KEPT = frozenset({"context_index", "context_subscription_revision"})  # filled by migrations
+KEPT = frozenset({"context_subscription_revision"})  # filled by migrations
 
 
 @pytest.fixture

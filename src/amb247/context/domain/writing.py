@@ -567,10 +567,15 @@ def _store_state(cursor: Any, writing: Writing, touched: list[Pending]) -> None:
 
 
 def _place(row: dict[str, Any], location: Attribute | None) -> None:
-    for one in as_list(location):
-        if one["type"] == "GeoProperty" and "datasetId" not in one:
-            box = box_of(one["value"])
-            row["box"], row["cell"] = box, cell_of(*box)
+    """The box around every instance of the location: a query looks at all of them."""
+    boxes = [box_of(one["value"]) for one in as_list(location) if one["type"] == "GeoProperty"]
+    if not boxes:
+        return
+    box = boxes[0]
+    if len(boxes) > 1:
+        west, south, east, north = zip(*boxes, strict=True)
+        box = (min(west), min(south), max(east), max(north))
+    row["box"], row["cell"] = box, cell_of(*box)
 
 
 def _store_gone(cursor: Any, writing: Writing, removed: list[Pending], new: list[Pending]) -> None:

@@ -87,7 +87,8 @@ def parse_types(text: str, context: Terms) -> TypeExpr:
     def name(word: str) -> tuple[tuple[str, ...], ...]:
         return ((),) if word == "*" else ((context.expand(word),),)
 
-    return TypeExpr(_disjunction(text, "type", name))
+    # `A;A` is `A`: an entity of two types is sought only where two are named.
+    return TypeExpr(tuple(tuple(dict.fromkeys(names)) for names in _disjunction(text, "type", name)))
 
 
 def parse_selector(raw: Any, context: Terms) -> Selector:
