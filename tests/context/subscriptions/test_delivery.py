@@ -256,8 +256,9 @@ def test_second_process_stands_by_and_takes_over(engine, receiver):
         put(lamp(power=2))
         eventually(lambda: other.is_leading)
         put(lamp(power=3))
-        assert powers(receiver.wait_for(3)) == [1, 2, 3]
-        receiver.none_within(0.2)
+        # At least once: what was answered while the first one ended may be told again by the second.
+        got = receiver.wait_until(lambda found: powers(found)[-1:] == [3])
+        assert list(dict.fromkeys(powers(got))) == [1, 2, 3]
     finally:
         other.stop()
 
