@@ -24,9 +24,9 @@ from amb247.context.delivery.compiled import Compiled, body_of, stream_form_of
 from amb247.context.delivery.feed import Notable, Order
 from amb247.context.delivery.lanes import Item
 from amb247.context.delivery.tenant import PORTION, notification_id
+from amb247.context.documents.times import time_text
 from amb247.context.domain.subscriptions import CHANNEL as DELIVERY_CHANNEL
 from amb247.context.domain.tenants import DEFAULT, schema_of
-from amb247.context.domain.validate import time_text
 from amb247.context.domain.writing import CHANNEL as CHANGE_CHANNEL
 
 log = logging.getLogger(__name__)

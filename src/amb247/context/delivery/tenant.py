@@ -34,8 +34,8 @@ from amb247.context.delivery.lanes import Endpoint, Item
 from amb247.context.delivery.mqtt import Broker
 from amb247.context.delivery.outcome import Outcome
 from amb247.context.delivery.policy import Policy
+from amb247.context.documents.times import time_text
 from amb247.context.domain.endpoints import STREAM
-from amb247.context.domain.validate import time_text
 
 log = logging.getLogger(__name__)
 

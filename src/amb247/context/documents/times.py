@@ -35,6 +35,6 @@ def canonical(text: str) -> str | None:
 
 
 def time_text(at: datetime) -> str:
-    """In UTC, with milliseconds, or microseconds where there are any. The same as `domain.validate.time_text`."""
+    """In UTC, with milliseconds, or microseconds where there are any. Texts of equal length then sort as times do."""
     utc = at.astimezone(UTC)
     return utc.isoformat(timespec="microseconds" if utc.microsecond % 1000 else "milliseconds")[:-6] + "Z"

@@ -23,10 +23,10 @@ from amb247.context.documents.subscription import (
     parse_subscription,
     represent_subscription,
 )
+from amb247.context.documents.times import time_text
 from amb247.context.domain.endpoints import check_uri
 from amb247.context.domain.selection import check_queries
 from amb247.context.domain.tenants import current_tenant
-from amb247.context.domain.validate import time_text
 from amb247.context.jsonld.context import Context
 from amb247.context.ngsi_errors import AlreadyExists, ResourceNotFound
 

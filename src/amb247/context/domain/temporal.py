@@ -20,10 +20,10 @@ from django.db import connection, transaction
 
 from amb247.context.documents.parse import Parsed
 from amb247.context.documents.temporal import INSTANCE_ID
+from amb247.context.documents.times import time_text
 from amb247.context.domain.partitions import ensure_partitions
 from amb247.context.domain.places import box_of, cell_of
 from amb247.context.domain.queries import evolution
-from amb247.context.domain.validate import time_text
 from amb247.context.domain.writing import HISTORY_COPY, history_line, mark_hours
 from amb247.context.ngsi_errors import BadRequestData, Forbidden, ResourceNotFound
 from amb247.context.querying.query import Query, Restriction

@@ -15,6 +15,8 @@ from typing import Any, cast
 import orjson
 
 from amb247.context.data import Refusal
+from amb247.context.documents.kinds import GEOMETRY_DEPTH, VALUE_KEY
+from amb247.context.documents.times import time_text
 from amb247.context.vocabulary import REGISTRY
 from amb247.context.vocabulary.base import Attribute, EntityType
 
@@ -31,24 +33,6 @@ URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
 NAME = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9_\-]*(?::[A-Za-z0-9_\-]+)?|[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+)\Z"
 )
-VALUE_KEY = {
-    "Property": "value",
-    "Relationship": "object",
-    "GeoProperty": "value",
-    "LanguageProperty": "languageMap",
-    "VocabProperty": "vocab",
-    "ListProperty": "valueList",
-    "ListRelationship": "objectList",
-    "JsonProperty": "json",
-}
-GEOMETRY_DEPTH = {
-    "Point": 0,
-    "MultiPoint": 1,
-    "LineString": 1,
-    "MultiLineString": 2,
-    "Polygon": 2,
-    "MultiPolygon": 3,
-}
 SCOPE = re.compile(r"/[^\s]{1,300}\Z")
 RESERVED = frozenset({"id", "type", "scope", "@context"})
 MADE_HERE = frozenset({"createdAt", "modifiedAt", "instanceId", "deletedAt"})
@@ -376,11 +360,6 @@ def canonical_time(field: str, text: Any, latest: datetime | None = None) -> str
     if moment < OLDEST:
         raise Problem(field, f"{text} lies before 1970", "check the clock of the device", "bad_time")
     return time_text(moment)
-
-
-def time_text(moment: datetime) -> str:
-    utc = moment.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds" if utc.microsecond % 1000 else "milliseconds")[:-6] + "Z"
 
 
 def _check_writable(name: str, raw: Mapping[str, Any]) -> None:

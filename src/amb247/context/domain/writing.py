@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import orjson
 from django.db import OperationalError, connection, transaction
 
+from amb247.context.documents.times import time_text
 from amb247.context.domain.partitions import ensure_partitions, forget_known
 from amb247.context.domain.places import box_of, cell_of
 from amb247.context.domain.tenants import current_tenant
-from amb247.context.domain.validate import time_text
 from amb247.context.errors import ConcurrentChange
 from amb247.context.stored import Instance
 from amb247.kernel.sql import statement

@@ -17,7 +17,7 @@ from amb247.context.jsonld.names import internal
 from amb247.context.ngsi_errors import BadRequestData, TooComplexQuery
 from amb247.context.querying.geometry import shape_of
 from amb247.context.querying.patterns import compiled
-from amb247.context.querying.qlanguage import MAX_LENGTH, Terms, parse_q
+from amb247.context.querying.qlanguage import MAX_LENGTH, URI, Terms, parse_q
 from amb247.context.querying.query import (
     Exists,
     Expr,
@@ -50,7 +50,6 @@ MAX_IDS = 2_000
 MAX_ORDERS = 10
 MAX_COORDINATES = 200_000
 MAX_VERTICES = 5_000
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f\x7f]+\Z")
 SCOPE_LEVEL = re.compile(r"(?:[^\W_][\w\-]*|\+)\Z")
 RELATIONS: dict[str, Relation] = {
     "near": "near", "within": "within", "contains": "contains", "intersects": "intersects", "equals": "equals",

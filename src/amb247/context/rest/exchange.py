@@ -21,6 +21,7 @@ from amb247.context.documents.projection import parse_projection
 from amb247.context.documents.represent import Form
 from amb247.context.documents.text import read_json
 from amb247.context.domain import contexts, tenants
+from amb247.context.domain.validate import MAX_ID, URI
 from amb247.context.domain.writing import Writing
 from amb247.context.jsonld.context import CORE, Context
 from amb247.context.ngsi_errors import (
@@ -53,8 +54,6 @@ BASE = "/ngsi-ld/v1"
 LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[A-Za-z*]+\s*=\s*(?:"[^"]*"|[^\s;,"]+))*)')
 PREFERRED_BODY = re.compile(r'(?:^|[,;\s])body\s*=\s*"?(json|ld\+json)"?\s*(?:$|[,;])', re.IGNORECASE)
 REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
-MAX_ID = 512
 FORMATS = {
     "normalized": "normalized",
     "concise": "concise",

@@ -19,10 +19,10 @@ from starlette.routing import Route
 from amb247.context.data import Cursor
 from amb247.context.delivery.service import database_url
 from amb247.context.delivery.streams import BEAT_S, streams
+from amb247.context.documents.times import time_text
 from amb247.context.domain import subscriptions, tenants
 from amb247.context.domain.selection import stored_restriction
 from amb247.context.domain.subscriptions import DeadLetter
-from amb247.context.domain.validate import time_text
 from amb247.context.ngsi_errors import BadRequestData, Forbidden, NgsiError, OperationNotSupported
 from amb247.context.rest.access import Access, require
 from amb247.context.rest.exchange import BASE, JSON, LD, Exchange, open_exchange

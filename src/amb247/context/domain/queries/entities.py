@@ -11,8 +11,8 @@ import shapely
 import shapely.geometry
 from django.db import connection
 
+from amb247.context.documents.times import time_text
 from amb247.context.domain.places import cells_condition
-from amb247.context.domain.validate import time_text
 from amb247.context.errors import BadQuery
 
 Condition = tuple[str, str, Any]

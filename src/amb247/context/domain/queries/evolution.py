@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from amb247.context.documents.kinds import VALUE_KEY
 from amb247.context.documents.temporal import Evolution, Taken, brief
 from amb247.context.domain.queries import candidates
 from amb247.context.domain.queries import evolution_sql as sql
-from amb247.context.domain.validate import VALUE_KEY
 from amb247.context.ngsi_errors import TooManyResults
 from amb247.context.querying.query import Query
 from amb247.context.querying.temporal import TemporalQuery

@@ -10,7 +10,7 @@ import orjson
 from django.db import connection
 
 from amb247.context.data import Hour, Observation
-from amb247.context.domain.validate import VALUE_KEY
+from amb247.context.documents.kinds import VALUE_KEY
 from amb247.context.domain.writing import is_unrecorded
 
 MAX_OBSERVATIONS = 100_000
