@@ -146,7 +146,7 @@ def shown(subscription_id: str):
     return subscriptions.represent(subscriptions.get(subscription_id), CORE)
 
 
-def eventually(check, timeout_s: float = 5.0):
+def eventually(check, timeout_s: float = 20.0):
     """The first true answer of `check`."""
     end = time.monotonic() + timeout_s
     while True:
