@@ -60,7 +60,8 @@ def test_ctrl_c_ends_everything_and_a_second_start_is_quick(bare):
 def test_sigterm_ends_everything_too(bare):
     bare.start()
     bare.process.send_signal(signal.SIGTERM)
-    bare.process.wait(40)
+    assert bare.process.wait(40) == 0
+    assert "Plataforma detenida." in bare.said
     assert wait_until(lambda: bare.remains() == [], 5), bare.remains()
 
 

@@ -27,6 +27,7 @@ STARTED = time.monotonic()
 
 
 def run_up(chosen: argparse.Namespace) -> int:
+    _end_in_order()
     host, port = chosen.host, int(os.environ.get("AMB_PORT", "8247"))
     if not _is_free(host, port):
         return BROKEN
@@ -51,6 +52,7 @@ def run_up(chosen: argparse.Namespace) -> int:
 
 
 def run_web(chosen: argparse.Namespace) -> int:
+    _end_in_order()
     host, port = chosen.host, int(os.environ.get("AMB_PORT", "8247"))
     if not _is_free(host, port):
         return BROKEN
@@ -64,6 +66,15 @@ def run_migrate(_chosen: argparse.Namespace) -> int:
     with database():
         say(f"{migrate()} migraciones aplicadas.")
     return OK
+
+
+def _end_in_order() -> None:
+    """SIGTERM ends us as Ctrl-C does: what we started is stopped before we go.
+
+    The server raises again the signal that stopped it; SIGTERM's own way would end this process on the spot, and
+    leave worker and database to find out by themselves.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -290,7 +290,7 @@ def test_selectors(engine, receiver, selectors, expected):
         *[lambda number=number: put(lamp(number, power=1)) for number in (1, 2, 3)],
         entities=selectors,
     )
-    assert [int(one["id"][-1]) for one in entities if one["type"] == "Lamp"] == expected
+    assert sorted(int(one["id"][-1]) for one in entities if one["type"] == "Lamp") == expected
 
 
 @pytest.mark.parametrize(
