@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
+
+sys.path.insert(0, str(Path(__file__).parent))
+from bare_sql import UPDATE
 
 ENTITIES = 10_000
 BATCH = 1_000
@@ -239,10 +243,9 @@ def _bare(state: str, past: str, news: str, now: datetime) -> None:
     from django.db import connection, transaction
 
     from amb247.context.domain.writing import CHANGE_COPY, HISTORY_COPY
-    from amb247.kernel.sql import statement
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement("amb247.context", "update_entities"), {"rows": state, "now": now})
+        cursor.execute(UPDATE, {"rows": state, "now": now})
         with cursor.copy(HISTORY_COPY) as copy:
             copy.write(past)
         with cursor.copy(CHANGE_COPY) as copy:

@@ -60,6 +60,8 @@ class Receiver:
         async def end() -> None:
             assert self.server is not None
             self.server.close()
+            # A connection may be on its way in: accepted, and not yet a protocol.
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
             for protocol in list(_Protocol.alive):
                 if protocol.receiver is self:
                     protocol.transport.abort()

@@ -199,7 +199,7 @@ def _complete(name: str, instance: Instance) -> Instance:
 
 def is_null(instance: Instance) -> bool:
     """Whether the value itself is NGSI-LD Null: the instance goes."""
-    return any(instance.get(key) is DELETE for key in VALUE_KEYS)
+    return DELETE in instance.values() and any(instance.get(key) is DELETE for key in VALUE_KEYS)
 
 
 def merge_instance(name: str, before: Instance, given: Instance) -> Instance:
@@ -261,10 +261,14 @@ def append(writing: Writing, parsed: Parsed, guard: Guard, *, overwrite: bool = 
     pending = _found(writing, parsed.id, guard)
     result = Updated()
     for name, given in parsed.attributes.items():
-        stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
         if given is DELETE or any(is_null(one) for one in as_list(given)):
             raise BadRequestData(f"{name}: null cannot be appended; delete the attribute instead.")
-        taken = [one for one in as_list(given) if overwrite or one.get("datasetId", "") not in stored]
+        if overwrite:
+            merge_attribute(writing, pending, name, given, newest_wins=False)
+            result.updated.append(name)
+            continue
+        stored = {one.get("datasetId", "") for one in as_list(pending.attributes.get(name))}
+        taken = [one for one in as_list(given) if one.get("datasetId", "") not in stored]
         if taken:
             merge_attribute(writing, pending, name, taken[0] if len(taken) == 1 else taken, newest_wins=False)
         if len(taken) < len(as_list(given)):

@@ -58,6 +58,7 @@ class Pending:
     version: int
     created: int  # microseconds since 1970
     expires: int | None = None
+    stored_version: int = 0  # of the row, when there is one
     exists: bool = False  # with all changes so far
     is_stored: bool = False  # in the table
     is_new: bool = False  # the present operation makes it
@@ -87,6 +88,7 @@ class Writing:
     days: set[str] = field(default_factory=set)
     gone: dict[str, Pending] = field(default_factory=dict)
     past: dict[str, int] = field(default_factory=dict)  # last version of those that were deleted
+    assumed: dict[str, Known] = field(default_factory=dict)  # taken from memory, and not locked yet
     last_at: str = ""
 
     def is_asked_for(self, types: Iterable[str]) -> bool:
@@ -95,13 +97,39 @@ class Writing:
 
 
 class Outrun(Exception):
-    """Another writer created one of our new entities between our look and our write."""
+    """Another writer was quicker: made one of our new entities, or changed what we took from memory."""
+
+
+class Trust:
+    """Whether writing may begin from what this process remembers, and lock nothing before it writes.
+
+    An entity's row says at the end, by its version, whether the memory was right; when it was not, all is done again the slow way.
+    Where another process writes the same entities that would be the rule, so for some writes after each error memory is not asked.
+    """
+
+    WARY_FOR = 50
+
+    def __init__(self) -> None:
+        self._wary = 0
+
+    def is_given(self) -> bool:
+        self._wary = max(0, self._wary - 1)
+        return self._wary == 0
+
+    def lose(self) -> None:
+        self._wary = self.WARY_FOR
+
+    def restore(self) -> None:
+        self._wary = 0
+
+
+trust = Trust()
 
 
 def write(ids: Iterable[str], work: Callable[[Writing], Result], *, source: str = "") -> Result:
     """Lock what is stored of these entities, let `work` change them, write it all; one durable transaction.
 
-    `work` may run several times: it starts anew when another writer was quicker.
+    `work` may run several times: it starts anew when another writer was quicker, and what it refuses it refuses with the rows locked.
 
     Raises
     ------
@@ -114,12 +142,18 @@ def write(ids: Iterable[str], work: Callable[[Writing], Result], *, source: str 
         writing = Writing(now=now, stamp=time_text(now), source=source)
         try:
             with transaction.atomic():
-                load(writing, wanted)
-                result = work(writing)
+                load(writing, wanted, may_assume=attempt == 0 and trust.is_given())
+                try:
+                    result = work(writing)
+                except Exception:
+                    check_assumed(writing, writing.assumed)
+                    raise
                 store(writing)
             return result
         except Outrun:
-            pass
+            if writing.assumed:
+                trust.lose()
+                continue
         except OperationalError as problem:
             # A deadlock or serialisation failure inside somebody else's transaction is theirs to repeat.
             state = getattr(problem.__cause__, "sqlstate", "")
@@ -183,17 +217,23 @@ class Documents:
 documents = Documents()
 
 
-def load(writing: Writing, ids: Sequence[str]) -> None:
-    """Lock the rows of these ids and read them, `ids` in ascending order."""
+Known = dict[str, Any]  # what this process has of an entity: id, version, created
+
+
+def load(writing: Writing, ids: Sequence[str], *, may_assume: bool = False) -> None:
+    """Lock the rows of these ids and read them, `ids` in ascending order; or take them all from memory, not locked."""
     kept = documents.take(current_tenant(), ids)
-    known = [
+    known: list[Known] = [
         {"id": i, "version": kept[i].version, "created": kept[i].created} if i in kept else {"id": i}
         for i in ids
     ]
+    if may_assume and len(kept) == len(ids):
+        writing.assumed = {one["id"]: one for one in known}
+        rows = [(one["id"], one["version"], one["created"]) for one in known]
+    else:
+        rows = _locked(known)
+    found = {row[0] for row in rows}
     with connection.cursor() as cursor:
-        cursor.execute(statement("amb247.context", "lock_entities"), {"known": orjson.dumps(known).decode()})
-        rows = orjson.loads(cursor.fetchone()[0])
-        found = {row[0] for row in rows}
         cursor.execute(
             "SELECT (SELECT array_agg(type) FROM context_interest), "
             "(SELECT json_object_agg(id, version)::text FROM context_past WHERE id = ANY(%s))",
@@ -210,8 +250,29 @@ def load(writing: Writing, ids: Sequence[str]) -> None:
         else:
             _, _, _, types, scope, attributes, expires = row
         writing.pending[entity_id] = Pending(
-            entity_id, types, scope, attributes, row[1], row[2], expires, exists=True, is_stored=True
+            entity_id, types, scope, attributes, row[1], row[2], expires, row[1], exists=True, is_stored=True
         )
+
+
+def _locked(known: Sequence[Known]) -> list[Any]:
+    """The rows there are, locked: id, version, created; and the rest where it is not as we know it."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement("amb247.context", "lock_entities"), {"known": orjson.dumps(known).decode()})
+        rows: list[Any] = orjson.loads(cursor.fetchone()[0])
+    return rows
+
+
+def check_assumed(writing: Writing, ids: Iterable[str]) -> None:
+    """Lock what was taken from memory, and see that it is as it was.
+
+    Raises
+    ------
+    Outrun
+        It is not: what was decided from it counts for nothing.
+    """
+    known = [writing.assumed[i] for i in sorted(ids)]
+    if known and sum(len(row) == 3 for row in _locked(known)) != len(known):
+        raise Outrun
 
 
 # --- changing -------------------------------------------------------------------------------------------------------
@@ -390,7 +451,7 @@ def mark(writing: Writing, entity_id: str) -> Mark:
     if pending is not None:
         copy = Pending(
             pending.id, pending.types, pending.scope, dict(pending.attributes), pending.version, pending.created,
-            pending.expires, pending.exists, pending.is_stored, pending.is_new, pending.is_whole, pending.is_touched,
+            pending.expires, pending.stored_version, pending.exists, pending.is_stored, pending.is_new, pending.is_whole, pending.is_touched,
             dict(pending.delta), dict(pending.changed), dict(pending.before),
         )  # fmt: skip
     return Mark(pending, copy, len(writing.history))
@@ -510,6 +571,10 @@ def store(writing: Writing) -> None:
     touched = [one for one in writing.pending.values() if one.delta or one.is_whole or not one.is_stored]
     touched = [one for one in touched if one.exists]
     removed = [one for one in writing.gone.values() if one.is_stored and not one.exists]
+    if writing.assumed:
+        # An update of attributes looks at the version by itself; all else that was decided rests on a look.
+        updated = {one.id for one in touched if one.is_stored and not one.is_whole}
+        check_assumed(writing, writing.assumed.keys() - updated)
     if touched or writing.history or writing.changes:
         ensure_partitions(history=map(date.fromisoformat, sorted(writing.days)), changes=[writing.now.date()])
         with connection.cursor() as cursor:
@@ -537,6 +602,7 @@ def _store_state(cursor: Any, writing: Writing, touched: list[Pending]) -> None:
         row: dict[str, Any] = {"id": one.id, "version": one.version}
         if one.is_stored and not one.is_whole:
             row["doc"] = orjson.Fragment(one.written) if one.written else one.delta
+            row["was"], row["born"] = one.stored_version, one.created
             _place(row, one.delta.get("location"))
             changed.append(row)
             continue
@@ -635,3 +701,4 @@ def forget_caches() -> None:
     forget_known()
     _open_hours.clear()
     documents.clear()
+    trust.restore()

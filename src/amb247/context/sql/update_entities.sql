@@ -1,4 +1,5 @@
--- Changed attributes of entities that the writer has locked; nothing else of them changed.
+-- Changed attributes of entities that the writer has locked, or remembers: those that are no more as it knows them are left
+-- out, and the count tells. Nothing else of them changed.
 UPDATE context_entity e
 SET doc = e.doc || r.doc,
     bbox = CASE WHEN r.cell IS NULL THEN e.bbox
@@ -6,5 +7,6 @@ SET doc = e.doc || r.doc,
     cell = coalesce(r.cell, e.cell),
     modified_at = %(now)s,
     version = r.version
-FROM json_to_recordset(%(rows)s::json) AS r (id text, doc jsonb, box float8[], cell bigint, version bigint)
-WHERE e.id = r.id
+FROM json_to_recordset(%(rows)s::json) AS r (id text, doc jsonb, box float8[], cell bigint, version bigint,
+                                         was bigint, born bigint)
+WHERE e.id = r.id AND e.version = r.was AND e.created_at = timestamptz 'epoch' + r.born * interval '1 microsecond'
