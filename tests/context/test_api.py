@@ -11,6 +11,7 @@ from factories.context import streetlight, vehicle
 
 from amb247.context import api
 from amb247.context.data import Cursor
+from amb247.context.domain.queries import changes as feed_queries
 from amb247.context.errors import BadQuery, BatchRefused, CursorTooOld
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -383,3 +384,22 @@ def test_joins_the_callers_transaction(now):
         raise Undo
     assert api.get(BUS) is None
     assert feed() == []
+
+
+def test_who_asks_for_some_types_passes_the_others_by(now):
+    api.upsert([vehicle(at=now, speed=1.0), streetlight(at=now)])
+    api.upsert([streetlight(at=now + timedelta(seconds=1))])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE context_change SET tx = '3'"
+        )  # as if long committed: this transaction is open still
+        every = feed_queries.read(cursor, Cursor(0, 0), limit=10)
+        some = feed_queries.read(cursor, Cursor(0, 0), limit=10, types=["Vehicle"])
+        first = feed_queries.read(cursor, Cursor(0, 0), limit=1, types=["Nothing"])
+        rest = feed_queries.read(cursor, first.position, limit=10, types=["Vehicle", "Streetlight"])
+        end = feed_queries.read(cursor, every.position, limit=10, types=["Vehicle"])
+    assert [one.entity_id for one in some.changes] == [BUS]
+    assert (some.position, some.is_full) == (every.position, False)
+    assert (first.changes, first.is_full, first.position) == ([], True, every.changes[0].cursor)
+    assert rest.changes == every.changes[1:]
+    assert end == ([], every.position, False)

@@ -256,7 +256,7 @@ def changes(since: Cursor | None, *, limit: int = 10_000) -> list[Change]:
     with connection.cursor() as cursor:
         if since is not None:
             _changes.require_kept(cursor, since)
-        return _changes.read(cursor, since or Cursor(0, 0), limit=limit)
+        return _changes.read(cursor, since or Cursor(0, 0), limit=limit).changes
 
 
 def newest_cursor() -> Cursor:

@@ -157,6 +157,8 @@ class ChangeTail(threading.Thread):
     sink : Callable
         Takes the changes, the position after them, and is called with an empty list when nothing happened for a
         while, so that it can notice the passing of time. Says whether it wants to be called again soon.
+    types : sequence of str, optional
+        Entity types whose changes are wanted; None means all.
     pause_s : float
         Least time between two portions: changes in between are handed over together.
     """
@@ -167,10 +169,11 @@ class ChangeTail(threading.Thread):
         *,
         start: Callable[[psycopg.Cursor[Any]], Cursor],
         sink: Callable[[Sequence[Change], Cursor], bool],
+        types: Sequence[str] | None = None,
         pause_s: float = 0.1,
     ) -> None:
         super().__init__(name="change-tail", daemon=True)
-        self.url, self.start_reading, self.sink, self.pause_s = url, start, sink, pause_s
+        self.url, self.start_reading, self.sink, self.types, self.pause_s = url, start, sink, types, pause_s
         self.is_ready = threading.Event()
         self.is_stopping = threading.Event()
         self.last_read = 0.0
@@ -198,14 +201,13 @@ class ChangeTail(threading.Thread):
                 position = self.start_reading(cursor)
                 self.is_ready.set()
                 while not self.is_stopping.is_set():
-                    changes = change_queries.read(cursor, position, limit=BATCH)
-                    if changes:
-                        position = changes[-1].cursor
+                    portion = change_queries.read(cursor, position, limit=BATCH, types=self.types)
+                    has_moved, position = portion.position != position, portion.position
                     self.last_read = time.monotonic()
-                    is_pending = self.sink(changes, position)
-                    if len(changes) == BATCH:
+                    is_pending = self.sink(portion.changes, position)
+                    if portion.is_full:
                         continue
-                    if changes:
+                    if has_moved:
                         self.is_stopping.wait(self.pause_s)  # what comes meanwhile is handed over together
                     else:
                         wait_s = self.pause_s if is_pending else IDLE_S

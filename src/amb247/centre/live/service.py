@@ -18,6 +18,7 @@ from amb247.context.live import ChangeTail, Topic, event, newest_position
 from amb247.context.vocabulary import usable
 
 PUBLISH_EVERY_S = 0.25
+SHOWN = (*(spec.entity_type for spec in LAYERS), ALERT)
 Areas = frozenset[str] | None
 
 
@@ -31,7 +32,7 @@ class LiveCity:
         self._lock = threading.Lock()
         self._published = 0.0
         self._snapshots: dict[Areas, tuple[Cursor, float, bytes]] = {}
-        self.tail = ChangeTail(url, start=self._read_state, sink=self._take)
+        self.tail = ChangeTail(url, start=self._read_state, sink=self._take, types=SHOWN)
 
     def start(self) -> None:
         self.tail.start()
@@ -67,8 +68,7 @@ class LiveCity:
 
     def _read_state(self, cursor: psycopg.Cursor[Any]) -> Cursor:
         position = newest_position(cursor)
-        types = [spec.entity_type for spec in LAYERS]
-        self.picture.load(_shown(stream([*types, ALERT])), position)
+        self.picture.load(_shown(stream(SHOWN)), position)
         with self._lock:
             for topic in self.topics.values():
                 topic.restart()

@@ -550,7 +550,8 @@ def _escaped(json: bytes) -> str:
 
 
 def _array_field(types: Sequence[str]) -> str:
-    return "{" + ",".join(f'"{name}"' for name in types) + "}"
+    # Nearly every entity has one type.
+    return f'{{"{types[0]}"}}' if len(types) == 1 else "{" + ",".join(f'"{name}"' for name in types) + "}"
 
 
 def _text_field(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,15 +19,38 @@ def newest(cursor: Any) -> Cursor:
     return Cursor(int(cursor.fetchone()[0]), 2**63 - 1)
 
 
-def read(cursor: Any, since: Cursor, *, limit: int) -> list[Change]:
-    """Changes after a position, in order; `cursor` is any psycopg cursor (Django's, or the live hub's own)."""
+class Portion(NamedTuple):
+    """Some of the feed: the changes asked for, the position behind all that was looked at, whether there may be more."""
+
+    changes: list[Change]
+    position: Cursor
+    is_full: bool
+
+
+def read(cursor: Any, since: Cursor, *, limit: int, types: Sequence[str] | None = None) -> Portion:
+    """What follows a position, in order: `limit` changes are looked at, those of the types given (None: of all) come back.
+
+    `cursor` is any psycopg cursor (Django's, or the live hub's own).
+    """
     cursor.execute(
-        statement("amb247.context", "read_changes"), {"tx": str(since.tx), "seq": since.seq, "limit": limit}
+        statement("amb247.context", "read_changes"),
+        {
+            "tx": str(since.tx),
+            "seq": since.seq,
+            "limit": limit,
+            "types": None if types is None else list(types),
+        },
     )
-    return [
-        Change(Cursor(tx, seq), at.astimezone(UTC), op, entity_id, types, orjson.loads(attributes), source)
-        for tx, seq, at, op, entity_id, types, attributes, source in cursor.fetchall()
+    rows = cursor.fetchall()
+    if not rows:
+        return Portion([], since, is_full=False)
+    found = [
+        Change(Cursor(tx, seq), at.astimezone(UTC), op, entity_id, names, orjson.loads(attributes), source)
+        for tx, seq, at, op, entity_id, names, attributes, source, _size in rows
+        if attributes is not None
     ]
+    *_, size = rows[-1]
+    return Portion(found, Cursor(*rows[-1][:2]), is_full=size == limit)
 
 
 def require_kept(cursor: Any, since: Cursor) -> None:
