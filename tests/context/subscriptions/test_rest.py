@@ -114,7 +114,8 @@ def test_list_by_pages(broker):
     assert broker.get("/subscriptions", params={"limit": 0}).status_code == 400
 
 
-def test_patch_merges(broker):
+def test_patch_replaces_members(broker):
+    """5.8.2, 5.5.8: `notification` too is replaced as a whole, and must be a whole one."""
     name = made(broker, throttling=5, q="power>1", subscriptionName="a")
     answer = broker.patch(
         f"/subscriptions/{name}",
@@ -122,7 +123,10 @@ def test_patch_merges(broker):
             "subscriptionName": "b",
             "q": None,
             "isActive": False,
-            "notification": {"format": "keyValues", "endpoint": {"accept": "application/ld+json"}},
+            "notification": {
+                "format": "keyValues",
+                "endpoint": {"uri": "http://127.0.0.1:1/n", "accept": "application/ld+json"},
+            },
         },
     )
     assert answer.status_code == 204
@@ -136,6 +140,14 @@ def test_patch_merges(broker):
         "uri": "http://127.0.0.1:1/n",
         "accept": "application/ld+json",
     }
+    answer = broker.patch(f"/subscriptions/{name}", json={"notification": {"format": "concise"}})
+    assert answer.status_code == 400
+    assert "notification.endpoint" in answer.json()["detail"]
+    answer = broker.patch(
+        f"/subscriptions/{name}", json={"notification": {"endpoint": {"uri": "http://127.0.0.1:1/n"}}}
+    )
+    assert answer.status_code == 204
+    assert "format" not in broker.get(f"/subscriptions/{name}").json()["notification"]
 
 
 def test_delete(broker):
