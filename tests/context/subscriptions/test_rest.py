@@ -303,6 +303,19 @@ def test_events_are_the_same_notifications(broker, receiver):
     again.close()
 
 
+@pytest.mark.parametrize("join", ["inline", "flat"])
+def test_events_tell_linked_entities_too(broker, join):
+    put({"id": "urn:ngsi-ld:Pole:1", "type": "Pole", "height": {"type": "Property", "value": 9}})
+    name = made(broker, notification={"endpoint": {"uri": "sse:events"}, "join": join})
+    watching = Watching(broker, name)
+    put(lamp(pole={"type": "Relationship", "object": "urn:ngsi-ld:Pole:1"}))
+    (event,) = watching.wait_for(1)
+    watching.close()
+    told = json.loads(event["data"])["data"]
+    pole = told[0]["pole"]["entity"] if join == "inline" else told[1]
+    assert (pole["id"], pole["height"]["value"]) == ("urn:ngsi-ld:Pole:1", 9)
+
+
 def test_events_follow_changes_of_the_subscription(broker):
     name = made(broker)
     watching = Watching(broker, name)
