@@ -88,6 +88,28 @@ def test_a_declared_length_above_the_limit_is_refused_unread():
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "title"),
+    [
+        ({"headers": [(b"content-length", b"1001")]}, 413, "Request Entity Too Large"),
+        ({"chunks": [b"x" * 600, b"x" * 600]}, 413, "Request Entity Too Large"),
+        ({"query": b"q=" + b"x" * MAX_URL}, 414, "Request-URI Too Long"),
+        ({"headers": [(b"content-length", b"many")]}, 400, "Bad Request"),
+    ],
+)
+def test_the_standards_interface_has_problems_of_its_own(asked, status, title):
+    """GS CIM 009, 6.3.3: application/json, and a type of 5.5.2."""
+    found, headers, body = ask(path="/ngsi-ld/v1/entities", **asked)
+    assert (found, headers[b"content-type"]) == (status, b"application/json")
+    problem = json.loads(body)
+    assert problem.pop("detail")
+    assert problem == {
+        "type": "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest",
+        "title": title,
+        "status": status,
+    }
+
+
 def test_a_streamed_body_above_the_limit_is_refused():
     assert ask(chunks=[b"x" * 600, b"x" * 600])[0] == 413
 

@@ -42,6 +42,7 @@ from amb247.context.domain.rollups import mark_ahead
 __all__ = [
     "FeedHandle",
     "apply_retention",
+    "catch_up_tenants",
     "changed_after",
     "changes",
     "count",
@@ -63,6 +64,7 @@ __all__ = [
     "stream",
     "take_entities",
     "tenants",
+    "tenants_behind",
     "upsert",
     "values_at",
 ]
@@ -126,6 +128,16 @@ def delete(entity_ids: Sequence[str], *, source: str = "") -> int:
 def tenants() -> list[str]:
     """Every NGSI-LD tenant; the first, '', is the city itself."""
     return _tenants.all_tenants()
+
+
+def catch_up_tenants() -> int:
+    """Bring the tables of every NGSI-LD tenant to this release; how many tenants lacked something. After the migrations."""
+    return _tenants.catch_up()
+
+
+def tenants_behind() -> list[str]:
+    """NGSI-LD tenants whose tables an earlier release made and `catch_up_tenants` has not seen yet."""
+    return list(_tenants.behind())
 
 
 def prepare_ahead(*, tenant: str = "") -> None:

@@ -31,16 +31,17 @@ def database() -> Iterator[Engine]:
 
 
 def migrate() -> int:
-    """Bring the schema up to date; how many migrations ran. Also makes the partitions of the coming days."""
+    """Bring the schema and those of the tenants up to date; how many migrations ran. Also makes the partitions of the coming days."""
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
-    from amb247.context.api import prepare_ahead
+    from amb247.context.api import catch_up_tenants, prepare_ahead
 
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
         call_command("migrate", verbosity=0, interactive=False)
+    catch_up_tenants()
     prepare_ahead()
     return len(plan)

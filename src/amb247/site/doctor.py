@@ -67,6 +67,12 @@ def _database_findings(source: str) -> Iterator[Finding]:
     yield not missing, "esquema", f"faltan {len(missing)} migraciones: ./amb migrate" if missing else "al día"
     if missing:
         return
+    behind = context.tenants_behind()
+    yield (
+        not behind,
+        "inquilinos NGSI-LD",
+        f"{len(behind)} con tablas de una versión anterior: ./amb migrate" if behind else "al día",
+    )
     counts = context.count_by_type()
     yield True, "entidades", ", ".join(f"{name} {number}" for name, number in counts.items()) or "ninguna"
     for status in context.feed_statuses():

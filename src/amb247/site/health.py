@@ -7,6 +7,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 
 from amb247.centre.live import service
+from amb247.context.api import tenants_behind
 
 _is_migrated = False
 
@@ -34,5 +35,7 @@ def _migrated() -> bool:
     global _is_migrated  # noqa: PLW0603 - once migrated, always migrated: asked only until then
     if not _is_migrated:
         executor = MigrationExecutor(connection)
-        _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        _is_migrated = (
+            not executor.migration_plan(executor.loader.graph.leaf_nodes()) and not tenants_behind()
+        )
     return _is_migrated

@@ -7,6 +7,7 @@ import itertools
 import logging
 import secrets
 import time
+from http import HTTPStatus
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,8 @@ from amb247.site import metrics
 log = logging.getLogger("amb247.web")
 BODY_IDLE_S = 30.0  # longest silence while a body is on its way
 MAX_URL = 8_192
+NGSI = "/ngsi-ld/"
+INVALID_REQUEST = "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest"
 # A request's id is told to whoever asks for help; asking the system for randomness at each request would let go of the
 # interpreter and wait for it again behind the database's threads (a third of a millisecond, measured).
 PROCESS = secrets.token_hex(4)
@@ -125,5 +128,16 @@ class LimitsMiddleware:
 
 
 async def _refuse(status: int, words: str, scope: Scope, receive: Receive, send: Send) -> None:
-    body = {"type": "about:blank", "title": words, "status": status}
-    await JSONResponse(body, status, media_type="application/problem+json")(scope, receive, send)
+    if scope["path"].startswith(NGSI):
+        # GS CIM 009, 6.3.3: plain JSON whatever was accepted, and a type of 5.5.2, which has none of its own for these.
+        body = {
+            "type": INVALID_REQUEST,
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": words,
+        }
+        media = "application/json"
+    else:
+        body = {"type": "about:blank", "title": words, "status": status}
+        media = "application/problem+json"
+    await JSONResponse(body, status, media_type=media)(scope, receive, send)

@@ -384,7 +384,8 @@ def create_token(
     ----------
     tenants : str, at most 50
         NGSI-LD tenants that the token opens, `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`. None: the city itself, the
-        default tenant; which a token that names tenants does not open.
+        default tenant; which a token that names tenants does not open. A tenant lies in no part of the territory, so
+        naming one needs the permission to make tokens for the whole metropolitan area.
     entity_types : str, at most 50 of at most 512 characters
         Short names or IRIs, kept as given: what a short name stands for is the context's to say. None: all types.
 
@@ -393,7 +394,7 @@ def create_token(
     RoleMisplaced           not exactly one of area and organisation
     NotAllowed              the owner may not make tokens there
     TokenScopeRefused       a scope is unknown, or more than the owner may do there
-    TokenLimitRefused       a tenant or type is malformed, or there are too many
+    TokenLimitRefused       a tenant or type is malformed, there are too many, or tenants are not the owner's to open
     TerritoryError          no name, or an expiry in the past
     """
     user = _user(owner)

@@ -540,3 +540,75 @@ def test_a_hostile_source_harms_nobody(broker, source, register, local, headers)
     response = get(broker)
     assert response.json() == bus(speed=prop(1))
     assert "NGSILD-Warning" in response.headers
+
+
+# --- split entities (v1.9.1, 6.4.3.2) -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def split(broker, source, register):
+    """Of each bus the line is here and the speed elsewhere."""
+    for number, line in ((1, "T1"), (2, "T2"), (3, "T1")):
+        bus = {"id": f"urn:ngsi-ld:Bus:{number}", "type": "Bus", "line": {"type": "Property", "value": line}}
+        assert broker.post("/entities", json=bus).status_code == 201
+    theirs = [
+        {"id": f"urn:ngsi-ld:Bus:{number}", "type": "Bus", "speed": {"type": "Property", "value": speed}}
+        for number, speed in ((1, 60), (2, 70), (3, 20))
+    ]
+    source.on("GET", "/entities", (200, theirs))
+    register(source.endpoint)
+    return broker
+
+
+BOTH = {"type": "Bus", "q": 'speed>50;line=="T1"', "count": "true"}
+
+
+@pytest.mark.parametrize("is_default", [False, True])
+def test_split_entities_are_judged_when_they_are_whole(split, source, monkeypatch, is_default):
+    if is_default:
+        monkeypatch.setenv("AMB_NGSI_SPLIT_ENTITIES", "1")
+    asked = {} if is_default else {"splitEntities": "true"}
+    response = split.get("/entities", params=BOTH | asked)
+    assert response.status_code == 200, response.text
+    assert [one["id"] for one in response.json()] == ["urn:ngsi-ld:Bus:1"]
+    assert response.headers["ngsild-results-count"] == "1"
+    assert set(response.json()[0]) == {"id", "type", "line", "speed"}
+    assert "q" not in source.asked[-1].parameters
+    document = {"type": "Query", "entities": [{"type": "Bus"}], "q": BOTH["q"], "splitEntities": True}
+    found = split.post("/entityOperations/query", json=document)
+    assert [one["id"] for one in found.json()] == ["urn:ngsi-ld:Bus:1"]
+
+
+def test_whole_entities_are_judged_where_they_are(split, source):
+    source.on("GET", "/entities", (200, []))
+    response = split.get("/entities", params=BOTH | {"splitEntities": "false"})
+    assert response.json() == []
+    assert source.asked[-1].parameters["q"] == BOTH["q"]
+
+
+def test_split_entities_page_by_page(split):
+    pages = [
+        split.get("/entities", params={"type": "Bus", "splitEntities": "true", "limit": 2, "offset": offset})
+        for offset in (0, 2)
+    ]
+    assert [[one["id"][-1] for one in page.json()] for page in pages] == [["1", "2"], ["3"]]
+    assert 'rel="next"' in pages[0].headers["link"]
+    assert 'rel="next"' not in pages[1].headers["link"]
+
+
+def test_split_and_linked_entities_do_not_go_together(split):
+    asked = {"type": "Bus", "q": "owner{age}>1", "join": "inline", "splitEntities": "true"}
+    response = split.get("/entities", params=asked)
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (403, "TooComplexQuery")
+
+
+def test_split_entities_is_true_or_false(split):
+    response = split.get("/entities", params={"type": "Bus", "splitEntities": "perhaps"})
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (400, "BadRequestData")
+
+
+def test_split_entities_has_no_meaning_here_alone(split, source):
+    before = len(source.asked)
+    response = split.get("/entities", params={"type": "Bus", "splitEntities": "true", "local": "true"})
+    assert len(response.json()) == 3
+    assert len(source.asked) == before

@@ -7,6 +7,7 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 BUS = "urn:ngsi-ld:Bus:1"
+DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
 ALL = ["redirectionOps"]
 
 
@@ -207,8 +208,8 @@ def test_what_was_not_updated_is_told(stored, source, register):
     )
     assert response.status_code == 207
     body = response.json()
-    assert body["updated"] == ["line"]
-    assert sorted(one["attributeName"] for one in body["notUpdated"]) == ["none", "speed"]
+    assert body["updated"] == [DEFAULT + "line"]
+    assert sorted(one["attributeName"] for one in body["notUpdated"]) == [DEFAULT + "none", DEFAULT + "speed"]
     assert [one["registrationId"] for one in body["notUpdated"] if "registrationId" in one] == [registration]
 
 
@@ -219,8 +220,10 @@ def test_what_a_source_did_not_update_is_told(stored, source, register):
     response = stored.patch(f"/entities/{BUS}/attrs", json={"speed": prop(2), "line": prop("T2")})
     assert response.status_code == 207
     assert response.json() == {
-        "updated": ["line"],
-        "notUpdated": [{"attributeName": "speed", "reason": "no such", "registrationId": registration}],
+        "updated": [DEFAULT + "line"],
+        "notUpdated": [
+            {"attributeName": DEFAULT + "speed", "reason": "no such", "registrationId": registration}
+        ],
     }
 
 
@@ -232,6 +235,14 @@ def test_parameters_go_along(stored, source, register):
         stored.post(f"/entities/{BUS}/attrs", json={"speed": prop(2)}, params=parameters).status_code == 204
     )
     assert source.asked[0].parameters == {"options": "noOverwrite", "local": "true"}
+
+
+def test_the_types_that_are_meant_go_along(stored, source, register):
+    source.on("PATCH", f"/entities/{BUS}/attrs", (204, None))
+    exclusive(register, source)
+    asked = {"type": "(Bus;Tram)|Bus"}
+    assert stored.patch(f"/entities/{BUS}/attrs", json={"speed": prop(2)}, params=asked).status_code == 204
+    assert source.asked[0].parameters == {"type": "(Bus;Tram),Bus"}
 
 
 def test_a_redirect_of_a_type_leaves_entities_of_others_alone(broker, source, register):

@@ -114,7 +114,8 @@ def test_list_by_pages(broker):
     assert broker.get("/subscriptions", params={"limit": 0}).status_code == 400
 
 
-def test_patch_merges(broker):
+def test_patch_replaces_members(broker):
+    """5.8.2, 5.5.8: `notification` too is replaced as a whole, and must be a whole one."""
     name = made(broker, throttling=5, q="power>1", subscriptionName="a")
     answer = broker.patch(
         f"/subscriptions/{name}",
@@ -122,7 +123,10 @@ def test_patch_merges(broker):
             "subscriptionName": "b",
             "q": None,
             "isActive": False,
-            "notification": {"format": "keyValues", "endpoint": {"accept": "application/ld+json"}},
+            "notification": {
+                "format": "keyValues",
+                "endpoint": {"uri": "http://127.0.0.1:1/n", "accept": "application/ld+json"},
+            },
         },
     )
     assert answer.status_code == 204
@@ -136,6 +140,14 @@ def test_patch_merges(broker):
         "uri": "http://127.0.0.1:1/n",
         "accept": "application/ld+json",
     }
+    answer = broker.patch(f"/subscriptions/{name}", json={"notification": {"format": "concise"}})
+    assert answer.status_code == 400
+    assert "notification.endpoint" in answer.json()["detail"]
+    answer = broker.patch(
+        f"/subscriptions/{name}", json={"notification": {"endpoint": {"uri": "http://127.0.0.1:1/n"}}}
+    )
+    assert answer.status_code == 204
+    assert "format" not in broker.get(f"/subscriptions/{name}").json()["notification"]
 
 
 def test_delete(broker):
@@ -289,6 +301,19 @@ def test_events_are_the_same_notifications(broker, receiver):
     again.thread.join(5)
     assert not again.thread.is_alive()
     again.close()
+
+
+@pytest.mark.parametrize("join", ["inline", "flat"])
+def test_events_tell_linked_entities_too(broker, join):
+    put({"id": "urn:ngsi-ld:Pole:1", "type": "Pole", "height": {"type": "Property", "value": 9}})
+    name = made(broker, notification={"endpoint": {"uri": "sse:events"}, "join": join})
+    watching = Watching(broker, name)
+    put(lamp(pole={"type": "Relationship", "object": "urn:ngsi-ld:Pole:1"}))
+    (event,) = watching.wait_for(1)
+    watching.close()
+    told = json.loads(event["data"])["data"]
+    pole = told[0]["pole"]["entity"] if join == "inline" else told[1]
+    assert (pole["id"], pole["height"]["value"]) == ("urn:ngsi-ld:Pole:1", 9)
 
 
 def test_events_follow_changes_of_the_subscription(broker):

@@ -184,10 +184,12 @@ def patched(document, fragment):
 
 
 def test_patch():
-    document = parse_subscription(raw(throttling=5, q="a==1"), CORE)
-    after = patched(
-        document, {"throttling": None, "watchedAttributes": ["b"], "notification": {"sysAttrs": True}}
+    """5.5.8: a member is the fragment's, whole; what the fragment's notification does not have is gone."""
+    document = parse_subscription(
+        raw(throttling=5, q="a==1", notification={"endpoint": ENDPOINT, "format": "concise"}), CORE
     )
+    told = {"endpoint": ENDPOINT, "sysAttrs": True}
+    after = patched(document, {"throttling": None, "watchedAttributes": ["b"], "notification": told})
     assert after == parse_subscription(
         raw(q="a==1", watchedAttributes=["b"], notification={"endpoint": ENDPOINT, "sysAttrs": True}), CORE
     )
@@ -203,6 +205,7 @@ def test_patch():
         ({"type": "Lamp", "q": "a"}, "type"),
         ({"notification": None}, "notification"),
         ({"notification": {"endpoint": {"uri": None}}}, "uri"),
+        ({"notification": {"format": "concise"}}, "notification.endpoint"),
         ({"entities": None}, "entities"),
         ({"timeInterval": 5}, "timeInterval"),
         ({"expiresAt": "2001-01-01T00:00:00Z"}, "expiresAt"),

@@ -18,6 +18,12 @@ def engineer(areas):
     return make.person_with("data_engineer", areas["68001"])
 
 
+@pytest.fixture
+def chief(areas):
+    """Who may make tokens for the whole metropolitan area."""
+    return make.person_with("data_engineer", areas["AMB"])
+
+
 def made(owner, scopes=("context:read", "context:write"), area_code="68001", **options):
     return api.create_token("Pasarela", scopes, owner=owner, area_code=area_code, **options)
 
@@ -98,9 +104,9 @@ def test_a_token_needs_a_name(engineer):
         api.create_token(" ", ["context:read"], owner=engineer, area_code="68001")
 
 
-def test_tenants_and_types_are_kept_and_audited(engineer):
+def test_tenants_and_types_are_kept_and_audited(chief):
     new = made(
-        engineer,
+        chief,
         tenants=["beta", "alfa", "beta"],
         entity_types=["Streetlight", "https://smartdatamodels.org/dataModel.Weather/WeatherObserved"],
     )
@@ -117,7 +123,7 @@ def test_tenants_and_types_are_kept_and_audited(engineer):
         "scopes": ["context:read", "context:write"],
         **limits,
     }
-    api.revoke_token(new.info.id, by=engineer)
+    api.revoke_token(new.info.id, by=chief)
     assert models.AuditEntry.objects.latest("id").details == {
         "name": "Pasarela",
         "prefix": new.info.prefix,
@@ -132,23 +138,31 @@ def test_without_limits_a_token_is_of_the_city_and_of_all_types(engineer):
     assert (after["tenants"], after["entity_types"]) == ([], [])
 
 
-def test_which_tenants_a_token_enters(engineer):
-    city, other = made(engineer).info, made(engineer, tenants=["alfa"]).info
+@pytest.mark.parametrize("scopes", [["context:read"], ["context:write"]])
+def test_who_holds_a_part_of_the_territory_opens_no_tenant(engineer, scopes):
+    """A tenant lies nowhere in the territory: whoever answers for a part of it alone has no say there."""
+    with pytest.raises(api.TokenLimitRefused):
+        made(engineer, scopes=scopes, tenants=["alfa"])
+    assert not models.ApiToken.objects.exists()
+
+
+def test_which_tenants_a_token_enters(chief):
+    city, other = made(chief).info, made(chief, tenants=["alfa"]).info
     assert [city.enters(name) for name in ("", "alfa", "Alfa")] == [True, False, False]
     assert [other.enters(name) for name in ("", "alfa", "Alfa", "alf")] == [False, True, False, False]
 
 
 @pytest.mark.parametrize("name", ["a", "0", "A.b_c-d", "x" * 100])
-def test_a_tenants_name(engineer, name):
-    assert made(engineer, tenants=[name]).info.tenants == {name}
+def test_a_tenants_name(chief, name):
+    assert made(chief, tenants=[name]).info.tenants == {name}
 
 
 @pytest.mark.parametrize(
     "name", ["", " ", "-a", ".a", "_a", "a b", "a/b", "a\n", "a\0", "ñandú", "a;b", 'a"b', "x" * 101]
 )
-def test_a_wrong_tenants_name_is_refused(engineer, name):
+def test_a_wrong_tenants_name_is_refused(chief, name):
     with pytest.raises(api.TokenLimitRefused):
-        made(engineer, tenants=["alfa", name])
+        made(chief, tenants=["alfa", name])
     assert not models.ApiToken.objects.exists()
     assert not models.AuditEntry.objects.filter(verb="token.create").exists()
 
@@ -186,11 +200,11 @@ def test_a_wrong_type_is_refused(engineer, name):
 
 
 @pytest.mark.parametrize("kind", ["tenants", "entity_types"])
-def test_at_most_fifty_tenants_and_types(engineer, kind):
+def test_at_most_fifty_tenants_and_types(chief, kind):
     fifty = [f"n{number}" for number in range(50)]
-    assert getattr(made(engineer, **{kind: [*fifty, "n0"]}).info, kind) == set(fifty)
+    assert getattr(made(chief, **{kind: [*fifty, "n0"]}).info, kind) == set(fifty)
     with pytest.raises(api.TokenLimitRefused):
-        made(engineer, **{kind: [*fifty, "n50"]})
+        made(chief, **{kind: [*fifty, "n50"]})
 
 
 @pytest.mark.parametrize("kind", ["tenants", "entity_types"])
@@ -200,8 +214,8 @@ def test_the_database_refuses_more_than_fifty(engineer, kind):
         token.update(**{kind: [f"n{number}" for number in range(51)]})
 
 
-def test_rows_of_the_release_before_are_without_limits(engineer):
-    info = made(engineer, tenants=["alfa"], entity_types=["A"]).info
+def test_rows_of_the_release_before_are_without_limits(chief):
+    info = made(chief, tenants=["alfa"], entity_types=["A"]).info
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO territory_apitoken (name, prefix, digest, scopes, owner_id, area_id, created_at) "

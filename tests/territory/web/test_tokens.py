@@ -24,6 +24,12 @@ def page(client, engineer):
     return client
 
 
+@pytest.fixture
+def chief_page(client, areas):
+    client.force_login(make.person_with("data_engineer", areas["AMB"]))
+    return client
+
+
 def wish(**changes):
     return {"name": "Pasarela", "place": "area:68001", "scopes": ["context:read"], "days": "30"} | changes
 
@@ -66,7 +72,8 @@ def test_a_wrong_wish_is_shown_again(page, changes):
     assert models.ApiToken.objects.count() == 0
 
 
-def test_tenants_and_types_are_given_one_a_line_and_listed(page):
+def test_tenants_and_types_are_given_one_a_line_and_listed(chief_page):
+    page = chief_page
     given = {"tenants": " alfa \r\n\r\nbeta\r\nalfa", "entity_types": "Streetlight\nhttps://x.example/ñ#A,b"}
     response = page.post(reverse("territory:token-new"), wish(**given))
     secret = re.search(r'value="(amb_[^"]+)"', response.content.decode()).group(1)
@@ -85,6 +92,12 @@ def test_without_limits_the_list_says_so(page):
     listed = page.get(reverse("territory:tokens")).content.decode()
     assert "<td>Todos\n" in listed
     assert "<td>La ciudad\n" in listed
+
+
+def test_a_tenant_is_not_for_who_holds_a_part_of_the_territory(page):
+    response = page.post(reverse("territory:token-new"), wish(tenants="alfa"))
+    assert "toda el área metropolitana abre otros inquilinos" in response.content.decode()
+    assert not models.ApiToken.objects.exists()
 
 
 def test_what_is_wrong_is_said_beside_the_field(page):

@@ -205,7 +205,7 @@ class Streams:
                     if one is None:
                         break
                 if changes:
-                    for frame in _frames(one, tenant, changes, place, held, next_at):
+                    for frame in await _frames(one, tenant, changes, place, held, next_at):
                         yield frame
                         spoke = time.monotonic()
                         next_at = spoke + one.throttling_s
@@ -240,7 +240,7 @@ async def _load(tail: Tail, subscription_id: str) -> Compiled | None:
     return stream_form_of(compiled[0]) if compiled else None
 
 
-def _frames(
+async def _frames(
     one: Compiled,
     tenant: str,
     changes: list[Notable],
@@ -255,7 +255,7 @@ def _frames(
     for change in changes:
         if not change.is_wanted or not one.fits(change.stored) or not one.concerns(change):
             continue
-        text = one.entity_text(change)
+        text = await _text(one, tenant, change)
         if one.throttling_s and (held or frames or time.monotonic() < next_at):
             held.pop(change.entity_id, None)
             held[change.entity_id] = (change, text)
@@ -265,6 +265,13 @@ def _frames(
     if frames and not is_straight:
         frames[-1] = b"id: %b\n" % str(place).encode() + frames[-1]
     return frames
+
+
+async def _text(one: Compiled, tenant: str, change: Notable) -> bytes:
+    """The entity as it is told; with `join` together with what it points to, as that is now."""
+    if one.join is None or change.op == "deleted":
+        return one.entity_text(change)
+    return await asyncio.to_thread(store.joined, one, one.told(change), tenant)
 
 
 def _together(one: Compiled, tenant: str, held: dict[str, tuple[Notable, bytes]], place: Cursor) -> bytes:

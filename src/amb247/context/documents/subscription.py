@@ -38,9 +38,6 @@ GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon",
 NULL = "urn:ngsi-ld:null"
 # Made by the broker: a client may send back what it read, but it does not decide them.
 READ_ONLY = frozenset({"status", "createdAt", "modifiedAt", "deletedAt", "@context"})
-MADE_HERE = frozenset(
-    {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
-)
 MAX_ITEMS = 1_000
 MAX_TEXT = 100_000
 MAX_URI = 1_500  # some of them are keys of an index
@@ -62,10 +59,10 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Members that a fragment sets (already expanded) and those that it removes, each with their path."""
+    """Members that a fragment sets (already expanded), and those that it removes."""
 
     document: Document
-    removed: tuple[tuple[str, ...], ...]
+    removed: tuple[str, ...]
 
 
 def parse_subscription(raw: Json, names: Names, *, now: datetime | None = None) -> Document:
@@ -88,7 +85,7 @@ def parse_subscription(raw: Json, names: Names, *, now: datetime | None = None) 
 
 
 def parse_fragment(raw: Json, names: Names, *, subscription_id: str) -> Patch:
-    """A fragment of PATCH: the same members, each optional; null removes one."""
+    """A fragment of PATCH: the same members, each optional, and each whole; null removes one (5.5.8)."""
     if not isinstance(raw, dict):
         raise BadRequestData("A subscription fragment is a JSON object.")
     if raw.get("type", "Subscription") != "Subscription":
@@ -97,18 +94,19 @@ def parse_fragment(raw: Json, names: Names, *, subscription_id: str) -> Patch:
         raise BadRequestData("id: cannot be changed.")
     if not raw.keys() - READ_ONLY - {"id", "type"}:
         raise BadRequestData("The fragment says nothing to change.")
-    removed: list[tuple[str, ...]] = []
-    document = _fragment_of(raw, MEMBERS, names, (), removed)
-    document.pop("id", None)
-    document.pop("type", None)
-    return Patch(document, tuple(removed))
+    given = {key: raw[key] for key in MEMBERS if key in raw and key not in {"id", "type"}}
+    removed = tuple(key for key, value in given.items() if value is None or value == NULL)
+    if "notification" in removed:
+        raise BadRequestData("notification: cannot be removed.")
+    document = {
+        key: MEMBERS[key](_Place(key), value, names) for key, value in given.items() if key not in removed
+    }
+    return Patch(document, removed)
 
 
 def apply_patch(document: Document, patch: Patch, *, now: datetime | None = None) -> Document:
-    """The document after a patch; `notification` and its `endpoint` are merged, other members replaced."""
-    merged = _merge(document, patch.document)
-    for path in patch.removed:
-        _remove(merged, path)
+    """The document after a patch: each member is the fragment's, where it has it; `notification` as a whole too (5.5.8)."""
+    merged = {key: value for key, value in (document | patch.document).items() if key not in patch.removed}
     check_whole(merged, now=now or datetime.now(UTC), is_new_expiry="expiresAt" in patch.document)
     return merged
 
@@ -463,7 +461,6 @@ MEMBERS: dict[str, Check] = {
     "datasetId": _dataset_ids,
     "jsonldContext": _uri,
 }
-MERGED: dict[str, dict[str, Check]] = {"notification": NOTIFICATION, "endpoint": ENDPOINT}
 
 
 def _known_members(raw: Document, table: dict[str, Check]) -> dict[str, tuple[Json, Check]]:
@@ -472,42 +469,3 @@ def _known_members(raw: Document, table: dict[str, Check]) -> dict[str, tuple[Js
         if (value is None or value == NULL) and key not in READ_ONLY:
             raise BadRequestData(f"{key}: null is no value here.")
     return {key: (raw[key], check) for key, check in table.items() if key in raw and key not in READ_ONLY}
-
-
-def _fragment_of(
-    raw: Document,
-    table: dict[str, Check],
-    names: Names,
-    path: tuple[str, ...],
-    removed: list[tuple[str, ...]],
-) -> Document:
-    """The given members, expanded; objects that are merged are walked so that null may remove a member of them."""
-    document: Document = {}
-    for key, value in raw.items():
-        check = table.get(key)
-        if check is None or key in READ_ONLY or (path and key in MADE_HERE):
-            continue
-        here = (*path, key)
-        if value is None or value == NULL:
-            if key in {"id", "type", "notification", "endpoint", "uri"}:
-                raise BadRequestData(f"{'.'.join(here)}: cannot be removed.")
-            removed.append(here)
-        elif key in MERGED and isinstance(value, dict):
-            document[key] = _fragment_of(value, MERGED[key], names, here, removed)
-        else:
-            document[key] = check(_Place(".".join(here)), value, names)
-    return document
-
-
-def _merge(document: Document, fragment: Document) -> Document:
-    merged = dict(document)
-    for key, value in fragment.items():
-        known = merged.get(key)
-        merged[key] = _merge(known, value) if key in MERGED and isinstance(known, dict) else value
-    return merged
-
-
-def _remove(document: Document, path: tuple[str, ...]) -> None:
-    for key in path[:-1]:
-        document = document.get(key, {})
-    document.pop(path[-1], None)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -24,7 +25,8 @@ from amb247.kernel.sql import statement
 DEFAULT = ""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 LOCK = 247_002  # advisory: one maker of tenants at a time
-# What makes a tenant's schema, in this order; every file can run in an empty schema.
+# What makes a tenant's schema, in this order; every file can run in an empty schema. What a later release adds here, `catch_up`
+# runs in the tenants that are there.
 TABLES = (
     "0001_schema",
     "0003_ngsi",
@@ -32,7 +34,16 @@ TABLES = (
     "0006_registrations",
     "0007_indexes",
     "0008_hourly",
+    "0009_entity_maps",
 )
+# By what a schema made before `context_tenant.applied` was written is known to have had a file: a table, and a column of it.
+MARKS = {
+    "0005_subscriptions": ("context_subscription", "id"),
+    "0006_registrations": ("context_registration", "id"),
+    "0007_indexes": ("context_index", "attribute"),
+    "0008_hourly": ("context_hour", "spread"),
+    "0009_entity_maps": ("context_entity_map", "id"),
+}
 
 _here = threading.local()
 _known: set[str] = set()
@@ -121,15 +132,58 @@ def ensure(tenant: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         cursor.execute("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", [schema])
         if not cursor.fetchone()[0]:
-            cursor.execute("INSERT INTO context_tenant (name) VALUES (%s) ON CONFLICT DO NOTHING", [tenant])
+            cursor.execute(
+                "INSERT INTO context_tenant (name, applied) VALUES (%s, %s) "
+                "ON CONFLICT (name) DO UPDATE SET applied = excluded.applied",
+                [tenant, list(TABLES)],
+            )
             cursor.execute(f'CREATE SCHEMA "{schema}"')
-            cursor.execute("SELECT current_setting('search_path')")
-            before = cursor.fetchone()[0]
-            cursor.execute(f'SET LOCAL search_path TO "{schema}"')
-            for name in TABLES:
-                cursor.execute(statement("amb247.context", name))
-            cursor.execute("SELECT set_config('search_path', %s, true)", [before])
+            _run(cursor, schema, TABLES)
     transaction.on_commit(lambda: _known.add(tenant))
+
+
+def behind() -> dict[str, list[str]]:
+    """Tenants made by an earlier release -> the files of `TABLES` that their schemas lack, in order."""
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, applied FROM context_tenant ORDER BY name")
+        for name, applied in cursor.fetchall():
+            known = _recognised(cursor, schema_of(name)) if applied is None else frozenset(applied)
+            if lacking := [one for one in TABLES if one not in known]:
+                found[name] = lacking
+    return found
+
+
+def catch_up() -> int:
+    """Bring the schemas of all tenants to this release, each in a transaction of its own; how many lacked something.
+
+    Run after the migrations and before anything is served (`amb migrate`, `amb up`). May be run again at any time.
+    """
+    names = list(behind())
+    for name in names:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            lacking = behind().get(name, [])  # again, now that nobody else is at it
+            _run(cursor, schema_of(name), lacking)
+            cursor.execute("UPDATE context_tenant SET applied = %s WHERE name = %s", [list(TABLES), name])
+    return len(names)
+
+
+def _run(cursor: Any, schema: str, names: Sequence[str]) -> None:
+    cursor.execute("SELECT current_setting('search_path')")
+    before = cursor.fetchone()[0]
+    cursor.execute(f'SET LOCAL search_path TO "{schema}"')
+    for name in names:
+        cursor.execute(statement("amb247.context", name))
+    cursor.execute("SELECT set_config('search_path', %s, true)", [before])
+
+
+def _recognised(cursor: Any, schema: str) -> frozenset[str]:
+    cursor.execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", [schema]
+    )
+    there = set(cursor.fetchall())
+    return frozenset(one for one in TABLES if one not in MARKS or MARKS[one] in there)
 
 
 def schema_of(tenant: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from amb247.context.documents.represent import (
     represent_geojson,
 )
 from amb247.context.documents.table import as_csv
+from amb247.context.documents.versions import amended
 from amb247.context.domain.queries.find import get_many
 from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound
 from amb247.context.rest.distributed import get_everywhere
@@ -45,12 +45,33 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
         )
         problem.headers = exchange.headers
         raise problem
+    amend = Amendment(exchange)
+    found = amend(found)
     if join is not None:
-        shown = await exchange.read(joined, exchange, [found], form, join, level)
-        return exchange.answer(shown[0] if join == "inline" else shown)
+        shown = await exchange.read(joined, exchange, [found], form, join, level, amend)
+        return exchange.answer(shown[0] if join == "inline" else shown, amend.status)
     if exchange.accept == GEO:
-        return exchange.answer(represent_geojson(found, exchange.context, form))
-    return exchange.answer(represent(found, exchange.context, form))
+        return exchange.answer(represent_geojson(found, exchange.context, form), amend.status)
+    return exchange.answer(represent(found, exchange.context, form), amend.status)
+
+
+class Amendment:
+    """Entities as the version of the standard that the client prefers has them; the status says whether any had to change."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.version = exchange.preferred_version()
+        self.context = exchange.context
+        self.status = 200
+        if self.version is not None:
+            exchange.conforms_to = self.version
+
+    def __call__(self, entity: Stored) -> Stored:
+        if self.version is None:
+            return entity
+        made = amended(entity, self.version, self.context)
+        if made is not entity:
+            self.status = 203  # Non-Authoritative Information: tables 6.4.3.2-3, 6.5.3.1-3
+        return made
 
 
 async def entities_answer(exchange: Exchange, found: Sequence[Stored], form: Form) -> Response:
@@ -59,11 +80,15 @@ async def entities_answer(exchange: Exchange, found: Sequence[Stored], form: For
     context = exchange.context
     if exchange.accept == CSV:
         return exchange.table(as_csv(found, context, form), CSV_TYPE)
+    amend = Amendment(exchange)
+    found = [amend(one) for one in found]
     if join is not None:
-        return exchange.answer(await exchange.read(joined, exchange, found, form, join, level))
+        shown = await exchange.read(joined, exchange, found, form, join, level, amend)
+        return exchange.answer(shown, amend.status)
     if exchange.accept == GEO:
-        return exchange.answer(feature_collection(represent_geojson(one, context, form) for one in found))
-    return exchange.answer([represent(one, context, form) for one in found])
+        features = feature_collection(represent_geojson(one, context, form) for one in found)
+        return exchange.answer(features, amend.status)
+    return exchange.answer([represent(one, context, form) for one in found], amend.status)
 
 
 def join_of(exchange: Exchange, form: Form) -> tuple[str | None, int]:
@@ -78,9 +103,15 @@ def join_of(exchange: Exchange, form: Form) -> tuple[str | None, int]:
     return join, level
 
 
-def joined(exchange: Exchange, found: Sequence[Stored], form: Form, join: str, level: int) -> Any:
+def joined(
+    exchange: Exchange, found: Sequence[Stored], form: Form, join: str, level: int, amend: Amendment
+) -> Any:
     """The entities with what they are linked to; runs where the database is."""
-    lookup = partial(_lookup, exchange)
+
+    def lookup(ids: Sequence[str]) -> Mapping[str, Stored]:
+        linked = get_many(ids, exchange.access.restriction)
+        return {entity_id: amend(one) for entity_id, one in linked.items()}
+
     contained_by = exchange.texts("containedBy")
     if join == "inline":
         return join_inline(
@@ -89,7 +120,3 @@ def joined(exchange: Exchange, found: Sequence[Stored], form: Form, join: str, l
     if exchange.accept == GEO:
         return join_flat_geojson(found, exchange.context, form, lookup=lookup, level=level)
     return join_flat(found, exchange.context, form, lookup=lookup, level=level, contained_by=contained_by)
-
-
-def _lookup(exchange: Exchange, ids: Sequence[str]) -> Mapping[str, Stored]:
-    return get_many(ids, exchange.access.restriction)

@@ -33,6 +33,7 @@ from amb247.context.domain.queries.find import get_many
 from amb247.context.domain.registered import Match, Registered
 from amb247.context.domain.writing import Writing
 from amb247.context.jsonld.context import CORE, Context
+from amb247.context.jsonld.names import iri
 from amb247.context.ngsi_errors import BadRequestData, NgsiError, ResourceNotFound
 from amb247.context.querying.matching import allows
 from amb247.context.rest.distributed import (
@@ -42,6 +43,7 @@ from amb247.context.rest.distributed import (
     problem_of,
     sources_of,
     speech_of,
+    type_text,
     via_of,
 )
 from amb247.context.rest.exchange import JSON, LD, Exchange
@@ -198,6 +200,9 @@ async def _there(exchange: Exchange, change: Change, one: Registered, part: froz
         speech = await speech_of(exchange, one)
         body, media = _body(exchange, change, speech, part)
         parameters = {name: text for name in PASSED if (text := exchange.text(name)) is not None}
+        types = exchange.types()
+        if types is not None:
+            parameters["type"] = type_text(types, speech.context)
         if one.local_only:
             parameters["local"] = "true"
         reply = await sources_of(exchange).ask(
@@ -339,7 +344,7 @@ def _answer(
         assert bad[0].problem is not None
         raise bad[0].problem
     if change.by_attribute:
-        return exchange.plain(_update_result(exchange, results, value), 207)
+        return exchange.plain(_update_result(results, value), 207)
     errors = [error_entry(change.entity_id, one.problem) for one in bad if one.problem is not None]
     success = [change.entity_id] if len(bad) < len(results) else []
     return exchange.plain({"success": success, "errors": errors}, 207)
@@ -354,23 +359,23 @@ def error_entry(entity_id: str, problem: NgsiError) -> dict[str, Json]:
     return entry
 
 
-def _update_result(exchange: Exchange, results: Sequence[Result], value: Any) -> Json:
-    compact = exchange.context.compact
+def _update_result(results: Sequence[Result], value: Any) -> Json:
+    """UpdateResult (5.2.18); what comes without a @context has full names only (6.3.6)."""
     failed: list[dict[str, Json]] = []
     done: list[str] = []
     if isinstance(value, Updated):
-        failed += [{"attributeName": compact(name), "reason": reason} for name, reason in value.not_updated]
+        failed += [{"attributeName": iri(name), "reason": reason} for name, reason in value.not_updated]
     for one in results:
         if one.problem is not None:
             for name in one.names:
-                entry = {"attributeName": compact(name), "reason": one.problem.detail}
+                entry = {"attributeName": iri(name), "reason": one.problem.detail}
                 if one.one is not None:
                     entry["registrationId"] = one.one.id
                 failed.append(entry)
             continue
         failed += [
             {
-                "attributeName": compact(each["name"]),
+                "attributeName": iri(each["name"]),
                 "reason": each["reason"],
                 "registrationId": each["one"].id,
             }
@@ -378,7 +383,7 @@ def _update_result(exchange: Exchange, results: Sequence[Result], value: Any) ->
         ]
         done += one.names
     not_done = {entry["attributeName"] for entry in failed}
-    updated = [name for name in dict.fromkeys(map(compact, done)) if name not in not_done]
+    updated = [name for name in dict.fromkeys(map(iri, done)) if name not in not_done]
     return {"updated": updated, "notUpdated": failed}
 
 

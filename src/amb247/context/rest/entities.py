@@ -35,6 +35,7 @@ from amb247.context.domain.queries.find import find
 from amb247.context.domain.writing import Writing
 from amb247.context.jsonld.names import iri
 from amb247.context.ngsi_errors import BadRequestData
+from amb247.context.querying.query import link_depth
 from amb247.context.rest.answers import entity_answer
 from amb247.context.rest.distributed_writes import Change, everywhere
 from amb247.context.rest.exchange import (
@@ -126,6 +127,8 @@ async def purge(request: Request) -> Response:
     """6.4.3.3: remove all entities that match, or some of their attributes."""
     exchange = await open_exchange(request, write=True)
     wanted = query_of(exchange)
+    if link_depth(wanted.q):
+        raise BadRequestData("q: a purge looks at no linked entities (5.6.21.4).")
     drop, keep = exchange.names("drop"), exchange.names("keep")
     if drop and keep:
         raise BadRequestData("drop, keep: use one of them, not both.")

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from amb247.context.documents.projection import parse_projection
 from amb247.context.documents.represent import Form
 from amb247.context.documents.text import read_json
+from amb247.context.documents.versions import NEWEST, Version, preferred_version, version_text
 from amb247.context.domain import contexts, tenants
 from amb247.context.domain.validate import MAX_ID, URI
 from amb247.context.domain.writing import Writing
@@ -89,6 +90,7 @@ class Exchange:
     body: Json = None
     creates: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    conforms_to: Version = NEWEST  # what the answer's body is amended to
 
     # --- what was asked ---------------------------------------------------------------------------------------------
 
@@ -222,15 +224,17 @@ class Exchange:
             out["NGSILD-Tenant"] = self.tenant
         if document is None:
             return Response(status_code=status, headers=out)
-        if self.accept == LD:
+        applied = []
+        body = self._preferred_body() if self.accept == GEO else None
+        if body is not None:
+            applied.append(f"body={body}")
+        if self.preferred_version() is not None:
+            applied.append(f"ngsi-ld={version_text(self.conforms_to)}")
+        if applied:
+            out["Preference-Applied"] = ", ".join(applied)
+        if self.accept == LD or (self.accept == GEO and body != "json"):
             document = self._with_context(document)
-        elif self.accept == GEO and self._preferred_body() != "json":
-            document = self._with_context(document)
-            if self._preferred_body():
-                out["Preference-Applied"] = "body=ld+json"
         else:
-            if self.accept == GEO:
-                out["Preference-Applied"] = "body=json"
             out["Link"] = _joined(out.get("Link"), link_header(self.context))
         return Response(orjson.dumps(document), status, out, media_type=self.accept)
 
@@ -238,6 +242,10 @@ class Exchange:
         """What `Prefer: body=...` asks for: `json` without, `ld+json` with @context (6.3.6); None when it says nothing."""
         found = PREFERRED_BODY.search(self.request.headers.get("prefer", ""))
         return found[1].lower() if found else None
+
+    def preferred_version(self) -> Version | None:
+        """The version of the standard that `Prefer: ngsi-ld=...` asks for (6.3.6), as far as we speak it."""
+        return preferred_version(self.request.headers.get("prefer", ""))
 
     def plain(self, document: Json, status: int = 200) -> Response:
         """A document without any @context: results of batches, lists of contexts."""

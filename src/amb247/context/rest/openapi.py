@@ -81,6 +81,7 @@ PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "orderBy": (list_of(TEXT), "Order: `name`, `name;desc`, `location;dist-asc` (4.23 of v1.9.1)."),
     "orderFrom": (TEXT, "Coordinates from which distance counts."),
     "orderGeometry": (enum(*GEOMETRIES), "Geometry of orderFrom."),
+    "collation": (TEXT, "ICU collation of the order, such as es or und-u-ks-level2 (4.23)."),
     "join": (enum("flat", "inline", "@none"), "How linked entities are shown (4.5.23)."),
     "joinLevel": ({"type": "integer", "minimum": 1, "maximum": 10}, "How many links deep."),
     "containedBy": (list_of(URI), "Entities seen already on the way here."),
@@ -88,6 +89,7 @@ PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "offset": ({"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}, "Elements before the page."),
     "count": (FLAG, "Whether NGSILD-Results-Count is wanted."),
     "local": (FLAG, "Whether registered sources are left out (6.3.18)."),
+    "splitEntities": (FLAG, "Whether parts of an entity may lie with several sources, so that it is judged when it is whole."),
     "sysAttrs": (FLAG, "Whether createdAt and modifiedAt are shown."),
     "details": (FLAG, "Whether details are wanted."),
     "drop": (list_of(TEXT), "Attributes to remove."),
@@ -137,6 +139,12 @@ LINK: Final = {
     "in": "header",
     "schema": TEXT,
     "description": 'The @context: `<URL>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"` (6.3.5).',
+}
+PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": TEXT,
+    "description": "`ngsi-ld=1.6`: as that version of the standard has it; `body=json`: GeoJSON without @context (6.3.6).",
 }
 
 # --- bodies and answers --------------------------------------------------------------------------------------------
@@ -273,6 +281,8 @@ SCHEMAS: Final[Mapping[str, Json]] = {
         geoQ=GEO_QUERY,
         scopeQ=TEXT,
         lang=TEXT,
+        splitEntities=FLAG,
+        ordering=record(orderBy=list_of(TEXT), collation=TEXT, geometry=enum(*GEOMETRIES), coordinates={"type": "array"}),
         temporalQ=record(timerel=PARAMETERS["timerel"][0], timeAt=TIME, endTimeAt=TIME, timeproperty=PARAMETERS["timeproperty"][0]),
         aggrParams=record(aggrMethods=PARAMETERS["aggrMethods"][0], aggrPeriodDuration=TEXT),
     ),
@@ -366,6 +376,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Location": "Where it is.",
     "Link": "The @context, and the neighbouring pages.",
     "NGSILD-Results-Count": "How many there are in all, when asked.",
+    "Preference-Applied": "What of Prefer was done.",
     "Content-Range": "Which part of the time series this is.",
 }
 FILTERS: Final = (
@@ -375,7 +386,7 @@ FILTERS: Final = (
 SHOWN: Final = ("pick", "omit", "lang", "sysAttrs")
 LINKED: Final = ("join", "joinLevel", "containedBy", "geometryProperty")
 PAGED: Final = ("limit", "offset", "count")
-ORDERED: Final = ("orderBy", "orderFrom", "orderGeometry")
+ORDERED: Final = ("orderBy", "orderFrom", "orderGeometry", "collation")
 TEMPORAL: Final = (
     "timerel",
     "timeAt",
@@ -412,6 +423,15 @@ ENTITIES_SHOWN: Final = Answer(
     by_media={JSON: list_of(ref("ShownEntity")), LD: list_of(ref("ShownEntity")), GEO: ref("FeatureCollection"), CSV: TEXT},
     headers=("Link", "NGSILD-Results-Count"),
 )  # fmt: skip
+AMENDED: Final = "As 200, amended to the version of the standard that Prefer asks for (4.3.6.8)."
+
+
+def shown_and_amended(answer: Answer) -> Mapping[int, Answer]:
+    by_media = {media: schema for media, schema in (answer.by_media or {}).items() if media != CSV}
+    headers = (*answer.headers, "Preference-Applied")
+    return {200: answer, 203: Answer(AMENDED, by_media=by_media, headers=headers)}
+
+
 EVOLUTION: Final = {JSON: ref("ShownEntity"), LD: ref("ShownEntity"), **TEMPORAL_MEDIA}
 EVOLUTIONS: Final = {JSON: list_of(ref("ShownEntity")), LD: list_of(ref("ShownEntity")), **TEMPORAL_MEDIA}
 
@@ -489,13 +509,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _entities("POST", "", "createEntity", "Create an entity.", "5.6.1, 6.4.3.1", parameters=("local",), body=ref("Entity"),
               answers={201: CREATED, 207: Answer("Made in part.", ref("BatchOperationResult"), headers=("Location",))},
               problems=(409, 422)),
-    _entities("GET", "", "queryEntity", "Query entities.", "5.7.2, 6.4.3.2", parameters=FILTERS + SHOWN + LINKED + ORDERED + PAGED,
-              options=FORM_OPTIONS, form=FORM, answers={200: ENTITIES_SHOWN}, problems=(406,)),
+    _entities("GET", "", "queryEntity", "Query entities.", "5.7.2, 6.4.3.2", parameters=(*FILTERS, *SHOWN, *LINKED, *ORDERED, *PAGED, "splitEntities"),
+              options=FORM_OPTIONS, form=FORM, answers=shown_and_amended(ENTITIES_SHOWN), problems=(406,)),
     _entities("DELETE", "", "purgeEntity", "Remove all entities that match, or some of their attributes.", "5.6.21, 6.4.3.3",
               parameters=(*FILTERS, "drop", "keep"), answers=CHANGED),
     _entities("GET", "/{entity_id}", "retrieveEntity", "Read an entity.", "5.7.1, 6.5.3.1",
               parameters=("type", "attrs", "datasetId", "local", *SHOWN, *LINKED), options=FORM_OPTIONS, form=FORM,
-              answers={200: ENTITY_SHOWN}, problems=(406,)),
+              answers=shown_and_amended(ENTITY_SHOWN), problems=(406,)),
     _entities("PUT", "/{entity_id}", "replaceEntity", "Replace an entity.", "5.6.18, 6.5.3.3", body=ref("EntityFragment"),
               problems=(409,)),
     _entities("PATCH", "/{entity_id}", "mergeEntity", "Merge a patch into an entity.", "5.6.17, 6.5.3.4", body=ref("EntityFragment"),
@@ -518,7 +538,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _batch("update", "Append attributes to entities.", "5.6.9, 6.16", CHANGED, options=list_of(enum("noOverwrite"))),
     _batch("merge", "Merge patches into entities.", "5.6.20, 6.31", CHANGED),
     _batch("delete", "Delete entities.", "5.6.10, 6.17", CHANGED, body=list_of(URI, minItems=1)),
-    Operation("POST", "/entityOperations/query", "queryBatch", "Query entities by a document.", "5.7.2, 6.23", {200: ENTITIES_SHOWN},
+    Operation("POST", "/entityOperations/query", "queryBatch", "Query entities by a document.", "5.7.2, 6.23", shown_and_amended(ENTITIES_SHOWN),
               ("local", "sysAttrs", "geometryProperty", *PAGED), options=FORM_OPTIONS, form=FORM, body=ref("Query"), problems=(406,)),
     # what there is
     Operation("GET", "/types", "retrieveTypes", "Which types there are.", "5.7.5, 5.7.6, 6.25",
@@ -675,6 +695,8 @@ def _parameters(one: Operation) -> list[Json]:
         found.append({"name": name, "in": "query", "schema": schema, "description": says, **style})
     if not one.path.startswith("/openapi"):
         found += [TENANT, LINK]
+    if 203 in one.answers:
+        found.append(PREFER)
     return found
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amb247.context.ngsi_errors import BadRequestData
-from amb247.context.querying.query import STAMPS, Expr, Query, attributes_of
+from amb247.context.querying.query import STAMPS, Expr, Query, attributes_of, link_depth
 from amb247.context.querying.syntax import (
     parse_geo,
     parse_ids,
@@ -28,8 +28,8 @@ from amb247.context.querying.syntax import (
     parse_selector,
     parse_types,
 )
-from amb247.context.rest.answers import entities_answer
-from amb247.context.rest.distributed import find_everywhere
+from amb247.context.rest.answers import entities_answer, join_of
+from amb247.context.rest.distributed_queries import find_everywhere
 from amb247.context.rest.exchange import CSV, GEO, JSON, LD, Exchange, open_exchange
 
 
@@ -76,6 +76,7 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         )
         if order
         else (),
+        collation=exchange.text("collation"),
         limit=limit,
         offset=offset,
         restriction=exchange.access.restriction,
@@ -87,8 +88,24 @@ def _has_own(attrs: Sequence[str], q: Expr | None) -> bool:
     return bool({*attrs, *(() if q is None else attributes_of(q))} - STAMPS)
 
 
+def check_links(exchange: Exchange, query: Query) -> None:
+    """`q` may follow relationships no further than the join does (5.7.2.4: too deep a query).
+
+    Raises
+    ------
+    BadRequestData
+    """
+    depth = link_depth(query.q)
+    join, level = join_of(exchange, exchange.form())
+    if depth > (0 if join is None else level):
+        raise BadRequestData(
+            f"q: follows {depth} relationships in a row; add join=inline or join=flat with joinLevel={depth}."
+        )
+
+
 async def run_query(exchange: Exchange, query: Query) -> Response:
     """Find the page, count if asked, and show it."""
+    check_links(exchange, query)
     limit, offset, wants_count = exchange.page()
     form = exchange.form()
     # One more than the page says whether there is a next one.
@@ -115,6 +132,7 @@ MOVED = {
     "containedBy": "containedBy",
     "jsonKeys": "jsonKeys",
     "format": "format",
+    "splitEntities": "splitEntities",
 }
 
 
@@ -149,9 +167,7 @@ def query_of_document(exchange: Exchange) -> Query:
     }
     if "geoQ" in document:
         parameters |= _geo(document["geoQ"])
-    if "orderBy" in document or isinstance(document.get("ordering"), dict):
-        ordering = document.get("orderBy") or document["ordering"].get("orderBy")
-        parameters["orderBy"] = _as_text("orderBy", ordering)
+    parameters |= _ordering(document)
     exchange.parameters = parameters
     for name in ("entities", "attrs", "pick", "omit", "datasetId", "containedBy"):
         if document.get(name) == []:
@@ -193,6 +209,29 @@ def _geo(given: Any) -> dict[str, str]:
     if "coordinates" in given:
         value = given["coordinates"]
         out["coordinates"] = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return out
+
+
+ORDERING = {
+    "orderBy": "orderBy",
+    "collation": "collation",
+    "geometry": "orderGeometry",
+    "coordinates": "orderFrom",
+}
+
+
+def _ordering(document: dict[str, Any]) -> dict[str, str]:
+    """OrderingParams (5.2.43); `orderBy` may stand outside of them, as earlier versions had it."""
+    given = document.get("ordering", {})
+    if not isinstance(given, dict):
+        raise BadRequestData("ordering: send an object with orderBy.")
+    given = {name: document[name] for name in ("orderBy",) if name in document} | given
+    out = {}
+    for name, parameter in ORDERING.items():
+        if name == "coordinates" and isinstance(given.get(name), list):
+            out[parameter] = orjson.dumps(given[name]).decode()
+        elif name in given:
+            out[parameter] = _as_text(f"ordering.{name}", given[name])
     return out
 
 

@@ -20,7 +20,7 @@ from amb247.context.documents.represent import Form
 from amb247.context.domain.contexts import context_of
 from amb247.context.jsonld.context import CORE, Context
 from amb247.context.ngsi_errors import NgsiError
-from amb247.context.querying.query import AllOf, Query, Restriction
+from amb247.context.querying.query import AllOf, Expr, Query, Restriction, link_depth
 from amb247.context.querying.syntax import (
     parse_geo,
     parse_ids,
@@ -113,7 +113,7 @@ def read_asked(given: Mapping[str, str], restriction: Restriction | None) -> Ask
     asked.geo = _place(asked)
     parts = _parts(asked)
     asked.form = _form(asked)
-    asked.sent = _sent(asked)
+    asked.sent = _sent(asked, parts.get("q"))
     if not asked.faults:
         asked.query = Query(
             **parts, limit=int(values["limit"]), offset=int(values["offset"]), restriction=restriction
@@ -276,7 +276,7 @@ def _names(text: str, context: Context) -> tuple[str, ...]:
     return tuple(context.expand(name.strip()) for name in text.split(",") if name.strip())
 
 
-def _sent(asked: Asked) -> list[tuple[str, str]]:
+def _sent(asked: Asked, q: Expr | None) -> list[tuple[str, str]]:
     """The parameters as the interface takes them."""
     values = asked.values
     filters = values | {"q": _whole_q(values)}
@@ -287,6 +287,8 @@ def _sent(asked: Asked) -> list[tuple[str, str]]:
     if not sent:
         sent = [("local", "true")]  # without any filter the interface wants to know that this is meant
     sent += [(name, values[name]) for name in ("pick", "omit", "orderBy") if values[name]]
+    if depth := link_depth(q):  # the interface follows links only as far as they are joined (5.7.2.4)
+        sent += [("join", "inline"), ("joinLevel", str(depth))]
     if values["format"] != "normalized":
         sent.append(("format", values["format"]))
     if values["sysAttrs"]:

@@ -62,6 +62,10 @@ def create_token(
         raise NotAllowed(_("No puede crear fichas en este lugar."))
     _refuse_scopes(owner, scopes, area_code, organisation_id)
     kept_tenants, kept_types = tenant_names(tenants), type_names(entity_types)
+    if kept_tenants and not _reaches_tenants(owner):
+        raise TokenLimitRefused(
+            _("Solo quien puede crear fichas para toda el área metropolitana abre otros inquilinos.")
+        )
     prefix, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
     token = models.ApiToken.objects.create(
         name=name.strip()[:120],
@@ -100,6 +104,12 @@ def _refuse_scopes(
                 _("Usted no tiene el permiso «%(scope)s» en este lugar, y la ficha no puede más que usted.")
                 % {"scope": scope}
             )
+
+
+def _reaches_tenants(owner: models.User) -> bool:
+    """A tenant lies in no part of the territory: only who may make tokens for all of it opens one."""
+    codes = {str(area.code) for area in permissions.areas_where(owner, Permission.TOKENS_MANAGE)}
+    return any(root.area.code in codes for root in territory().roots)
 
 
 def tenant_names(given: Iterable[str]) -> list[str]:
