@@ -16,6 +16,8 @@ from amb247.site import metrics
 log = logging.getLogger("amb247.web")
 BODY_IDLE_S = 30.0  # longest silence while a body is on its way
 MAX_URL = 8_192
+NGSI = "/ngsi-ld/"
+NGSI_TYPE = "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest"
 # A request's id is told to whoever asks for help; asking the system for randomness at each request would let go of the
 # interpreter and wait for it again behind the database's threads (a third of a millisecond, measured).
 PROCESS = secrets.token_hex(4)
@@ -125,5 +127,9 @@ class LimitsMiddleware:
 
 
 async def _refuse(status: int, words: str, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"].startswith(NGSI):  # whose problems have a type, and the media type of GS CIM 009, 5.5.3
+        body = {"type": NGSI_TYPE, "title": "Invalid request", "status": status, "detail": words}
+        await JSONResponse(body, status)(scope, receive, send)
+        return
     body = {"type": "about:blank", "title": words, "status": status}
     await JSONResponse(body, status, media_type="application/problem+json")(scope, receive, send)
