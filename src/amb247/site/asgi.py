@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -69,16 +70,24 @@ def build_application() -> ASGIApp:
     application = Starlette(
         routes=[
             Route("/events/city", stream),
-            Mount("/ngsi-ld", app=ngsi),
+            AnyMount("/ngsi-ld", app=ngsi),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", figures),
-            Mount("/", app=pages),
+            AnyMount("/", app=pages),
         ],
         lifespan=lifespan,
     )
     application.state.stream = stream
     return LimitsMiddleware(application, max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE * 25)
+
+
+class AnyMount(Mount):
+    """A mount of every path below it; Starlette's own leaves out those with a line break (`%0A`)."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app=app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 async def live(_request: Request) -> Response:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import orjson
 
 from amb247.context.ngsi_errors import BadRequestData
+from amb247.context.querying.patterns import compiled
 
 Json = Any
 Document = dict[str, Any]
@@ -330,9 +331,9 @@ def _selector(place: _Place, value: Json, names: Names) -> Document:
 def _pattern(place: _Place, value: Json, names: Names) -> str:
     text = _text(place, value, names)
     try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError):
-        raise place.wrong("is no regular expression") from None
+        compiled(text)
+    except BadRequestData as problem:
+        raise place.wrong(f"is no regular expression: {problem.detail}") from None
     return text
 
 

@@ -158,7 +158,7 @@ def host(document: Json) -> str:
             "INSERT INTO context_jsonld (id, kind, body, created_at) VALUES (%s, 'Hosted', %s, now())",
             [local_id, body.decode()],
         )
-    pages.keep()
+        pages.keep()  # in the same transaction: parts that cannot be kept refuse the whole
     return local_id
 
 
@@ -364,7 +364,10 @@ def _public(local_id: str) -> str:
 
 def _local_id(url: str) -> str | None:
     """The id in a URL of a context that a broker of ours serves; whether it is ours, the table knows."""
-    path = urlsplit(url).path
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # such as "http://["
+        return None
     return unquote(path[len(PATH) :]) if path.startswith(PATH) and len(path) > len(PATH) else None
 
 

@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
 from amb247.context.ngsi_errors import BadRequestData, NonexistentTenant
 from amb247.kernel.sql import statement
 
+Result = TypeVar("Result")
 DEFAULT = ""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 LOCK = 247_002  # advisory: one maker of tenants at a time
@@ -69,6 +70,12 @@ def inside(tenant: str) -> Iterator[None]:
         raise NonexistentTenant(
             f"There is no tenant {tenant!r}; it comes to be with the first thing written to it."
         )
+    with _within(tenant):
+        yield
+
+
+@contextmanager
+def _within(tenant: str) -> Iterator[None]:
     outer = current_tenant()
     with transaction.atomic():
         _enter(tenant)
@@ -116,7 +123,19 @@ def all_tenants() -> list[str]:
 
 
 def ensure(tenant: str) -> None:
-    """Make the tenant if it is not there: the first thing written to it does.
+    """Make the tenant if it is not there.
+
+    Raises
+    ------
+    BadRequestData
+        The name is no tenant's name.
+    """
+    if not exists(tenant):
+        _make(tenant)
+
+
+def made_with(tenant: str, work: Callable[[], Result]) -> Result:
+    """`work` inside the tenant, which comes to be with it where it is not there: both, or neither when `work` raises.
 
     Raises
     ------
@@ -124,7 +143,16 @@ def ensure(tenant: str) -> None:
         The name is no tenant's name.
     """
     if exists(tenant):
-        return
+        with inside(tenant):
+            return work()
+    with transaction.atomic():
+        _make(tenant)
+        # Not `inside`: it would note the tenant as one that is there before that is so for anybody else.
+        with _within(tenant):
+            return work()
+
+
+def _make(tenant: str) -> None:
     if not NAME.match(tenant):
         raise BadRequestData("NGSILD-Tenant: use up to 100 letters, digits, '_', '-' and '.'.")
     schema = schema_of(tenant)

@@ -98,7 +98,10 @@ class _Reader:
             raise BadRequestData("@context is neither a URL, an object nor a list of these")
 
     def _take_url(self, url: str, *, base: str | None, depth: int, inside: tuple[str, ...]) -> None:
-        whole = urljoin(base, url) if base else url
+        try:
+            whole = urljoin(base, url) if base else url
+        except ValueError:
+            raise BadRequestData(f"@context {url[:200]!r} is no URL") from None
         if core_version(whole) is not None:
             return
         if not whole.lower().startswith(("http://", "https://")):

@@ -78,7 +78,7 @@ class Gate:
         known = self._known.get(key)
         if known is None or known[0] < time.monotonic():
             return None
-        return known[1] or _refuse()
+        return known[1] or _without(key, request)
 
     def look(self, request: Request) -> Access:
         """Who asks, by the database; runs on a reading thread."""
@@ -90,9 +90,7 @@ class Gate:
         if len(self._known) > 10_000:
             self._known.clear()
         self._known[key] = (time.monotonic() + REMEMBERED_S, found)
-        if found is None and is_open(request) and kind == "cookie":
-            return EVERYTHING
-        return found or _refuse()
+        return found or _without(key, request)
 
     def _of_person(self, cookie: str) -> Access | None:
         user = self.person_of_cookie(cookie) if self.person_of_cookie is not None else None
@@ -130,6 +128,11 @@ def _key(request: Request) -> str | None:
         return f"bearer {secret.strip()}"
     cookie = request.headers.get("cookie")
     return f"cookie {cookie}" if cookie else None
+
+
+def _without(key: str, request: Request) -> Access:
+    """What remains to those whose token or cookie says nothing: any page of the platform may have set a cookie."""
+    return EVERYTHING if key.startswith("cookie ") and is_open(request) else _refuse()
 
 
 def _refuse() -> Access:

@@ -449,7 +449,7 @@ async def _read_body(exchange: Exchange, link: str | None, *, needs_context: boo
         raise UnsupportedMediaType(f"Content-Type: send {', '.join(sorted(known))}, not {media[:60]!r}.")
     try:
         raw = await request.body()
-    except ClientDisconnect as problem:
+    except (ClientDisconnect, OSError) as problem:  # gone, too slow, or larger than the site allows
         raise InvalidRequest("The body did not arrive.") from problem
     if not raw.strip():
         raise InvalidRequest("The body is empty; send JSON.")

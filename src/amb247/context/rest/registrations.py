@@ -59,13 +59,12 @@ ATTEMPTS = (0.0, 0.5, 2.0)  # seconds before each
 
 async def create(request: Request) -> Response:
     exchange = await _open(request, write=True)
-    await request.app.state.fetchers.run("", tenants.ensure, exchange.tenant)
 
     def work() -> tuple[Change, list[Telling]]:
         change = registrations.create(exchange.body, exchange.context, owner=exchange.access.name)
         return change, source_subscriptions.tellings([change])
 
-    change, tellings = await _change(exchange, work)
+    change, tellings = await _change(exchange, work, creates=True)
     _changed(exchange, tellings)
     location = f"{BASE}/csourceRegistrations/{quote(change.id, safe=':')}"
     return exchange.answer(status=201, headers={"Location": location})
@@ -165,7 +164,6 @@ def sought_of(exchange: Exchange) -> Sought:
 
 async def subscribe(request: Request) -> Response:
     exchange = await _open(request, write=True)
-    await request.app.state.fetchers.run("", tenants.ensure, exchange.tenant)
     await _fetch_context(exchange)
 
     def work() -> tuple[str, list[Telling]]:
@@ -173,7 +171,7 @@ async def subscribe(request: Request) -> Response:
             exchange.body, exchange.context, given=exchange.context.source, owner=exchange.access.name
         )
 
-    made, tellings = await _change(exchange, work)
+    made, tellings = await _change(exchange, work, creates=True)
     request.app.state.beat.forget()
     tell(exchange, tellings)
     location = f"{BASE}/csourceSubscriptions/{quote(made, safe=':')}"
@@ -351,14 +349,18 @@ def _sources(exchange: Exchange) -> Sources:
     return sources
 
 
-async def _change(exchange: Exchange, work: Callable[[], Result]) -> Result:
-    """`work` in a transaction, away from the writers of entities: it may have to read a context."""
+async def _change(exchange: Exchange, work: Callable[[], Result], *, creates: bool = False) -> Result:
+    """`work` in a transaction, away from the writers of entities: it may have to read a context.
+
+    What creates makes its tenant too, where that is not there yet.
+    """
 
     def in_transaction() -> Result:
         with transaction.atomic():
-            return work()
+            return tenants.made_with(exchange.tenant, work) if creates else work()
 
-    result: Result = await exchange.request.app.state.fetchers.run(exchange.tenant, in_transaction)
+    where = "" if creates else exchange.tenant
+    result: Result = await exchange.request.app.state.fetchers.run(where, in_transaction)
     return result
 
 

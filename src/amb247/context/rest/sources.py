@@ -31,6 +31,7 @@ import orjson
 from django.conf import settings
 
 from amb247.context.delivery.http import AddressClosed, resolve
+from amb247.context.documents.text import as_written
 from amb247.context.domain import registrations
 from amb247.context.domain.endpoints import Address
 from amb247.context.domain.registered import Index, Registered
@@ -386,7 +387,7 @@ class Sources:
         media = response.headers.get("content-type", "")
         found: Json = None
         if raw.strip() and ("json" in media or not media):
-            found = await asyncio.to_thread(orjson.loads, raw) if size > LARGE else orjson.loads(raw)
+            found = await asyncio.to_thread(_json, raw) if size > LARGE else _json(raw)
         return Reply(response.status_code, found, response.headers)
 
     def _failed(self, tenant: str, one: Registered, *, is_late: bool) -> None:
@@ -504,6 +505,14 @@ def address_of(endpoint: str, path: str) -> str:
     if base.endswith("/ngsi-ld"):
         return f"{base}/v1{path}"
     return f"{base}/ngsi-ld/v1{path}"
+
+
+def _json(raw: bytes) -> Json:
+    """What a source answered; a `ValueError` when it is no JSON, or deeper than anything that is taken or shown here."""
+    document = orjson.loads(raw)
+    if as_written(document) is None:
+        raise ValueError("the answer is nested too deep")
+    return document
 
 
 def default_timeout_s() -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -33,8 +34,7 @@ EVENTS = "text/event-stream"
 
 async def create(request: Request) -> Response:
     exchange = await _open(request, body=True)
-    await request.app.state.readers.run("", tenants.ensure, exchange.tenant)
-    made = await exchange.read(
+    work = partial(
         subscriptions.create,
         exchange.body,
         exchange.context,
@@ -42,6 +42,7 @@ async def create(request: Request) -> Response:
         owner=exchange.access.name,
         restriction=stored_restriction(exchange.access.restriction),
     )
+    made = await request.app.state.readers.run("", tenants.made_with, exchange.tenant, work)
     return exchange.answer(status=201, headers={"Location": f"{BASE}/subscriptions/{quote(made, safe=':')}"})
 
 

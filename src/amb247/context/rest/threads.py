@@ -201,6 +201,14 @@ class Committers:
         return group
 
 
+class Fruitless(Exception):
+    """Every request of the group was refused: the tenant that would have come to be with them does not."""
+
+    def __init__(self, results: list[Any]) -> None:
+        super().__init__()
+        self.results = results
+
+
 def commit(group: Sequence[Request]) -> list[Any]:
     """The result of each request, or the exception that it ended with, after one durable transaction for all."""
 
@@ -208,10 +216,18 @@ def commit(group: Sequence[Request]) -> list[Any]:
         return [_one(writing, request) for request in group]
 
     tenant = group[0].tenant
+
+    def all_of_it() -> list[Any]:
+        results = write([entity_id for request in group for entity_id in request.ids], work)
+        if is_new and all(isinstance(one, NgsiError) for one in results):
+            raise Fruitless(results)
+        return results
+
     try:
-        tenants.ensure(tenant)
-        with tenants.inside(tenant):
-            return write([entity_id for request in group for entity_id in request.ids], work)
+        is_new = not tenants.exists(tenant)
+        return tenants.made_with(tenant, all_of_it)
+    except Fruitless as nothing:
+        return nothing.results
     except Exception as problem:
         is_database_lost = isinstance(problem, (OperationalError, InterfaceError))
         if len(group) == 1 or is_database_lost:

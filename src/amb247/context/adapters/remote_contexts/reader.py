@@ -31,6 +31,7 @@ import httpcore
 import httpx
 import orjson
 
+from amb247.context.documents.text import as_written
 from amb247.context.ngsi_errors import BadRequestData, LdContextNotAvailable
 
 Json = Any
@@ -103,7 +104,7 @@ def _follow(url: str, deadline: float) -> Fetched:
     for _ in range(MAX_REDIRECTS + 1):
         status, headers, body = _request(target, deadline)
         if status in (301, 302, 303, 307, 308) and "location" in headers:
-            target = urljoin(target, headers["location"])
+            target = _joined(target, headers["location"])
             continue
         if status != 200:
             raise _Refused(f"the server answers {status}")
@@ -111,10 +112,17 @@ def _follow(url: str, deadline: float) -> Fetched:
             other = ALTERNATE.search(headers.get("link", ""))
             if other is None:
                 raise _Refused(f"it is {headers['content-type'][:60]}, not JSON")
-            target = urljoin(target, other[1])
+            target = _joined(target, other[1])
             continue
         return Fetched(_document(body), _kept(headers))
     raise _Refused(f"it is redirected more than {MAX_REDIRECTS} times")
+
+
+def _joined(base: str, url: str) -> str:
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        raise _Refused("it is redirected to what is no URL") from None
 
 
 def _request(url: str, deadline: float) -> tuple[int, dict[str, str], bytes]:
@@ -149,6 +157,8 @@ def _document(body: bytes) -> dict[str, Json]:
         raise _Refused("it is no JSON") from None
     if not isinstance(document, dict) or "@context" not in document:
         raise _Refused("it has no @context")
+    if as_written(document) is None:
+        raise _Refused("it is nested too deep")
     return {"@context": document["@context"]}
 
 
