@@ -220,15 +220,3 @@ def test_answers_are_counted_by_status():
     before = counted()
     ask(query=b"q" * 9_000)
     assert counted() == before + 1
-
-
-def test_the_interface_s_refusals_are_problems_of_its_standard():
-    status, headers, body = ask(path="/ngsi-ld/v1/entities", query=b"q=" + b"a" * MAX_URL)
-    assert status == 414
-    assert headers[b"content-type"] == b"application/json"
-    assert json.loads(body) == {
-        "type": "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest",
-        "title": "Invalid request",
-        "status": 414,
-        "detail": "The address is too long.",
-    }
