@@ -61,6 +61,7 @@ FORMATS = {
     "simplified": "simplified",
     "keyValues": "simplified",
 }
+FLAGS = frozenset({"local", "sysAttrs", "count"})  # of every operation
 OPTIONS = frozenset(
     {
         *FORMATS,
@@ -348,6 +349,8 @@ async def open_exchange(
         request, access, tenant, parameters, options, _accepted(request.headers.get("accept"), accepts)
     )
     exchange.creates = creates
+    for name in FLAGS & parameters.keys():
+        exchange.flag(name)  # refused where it is neither, also by operations to which it says nothing
     link = _context_link(request.headers.get("link"))
     expects_body = request.method in {"POST", "PUT", "PATCH"} if body is None else body
     if expects_body:

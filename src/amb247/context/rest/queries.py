@@ -19,6 +19,7 @@ from starlette.routing import Route
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.querying.query import STAMPS, Expr, Query, attributes_of, link_depth
 from amb247.context.querying.syntax import (
+    parse_csf,
     parse_geo,
     parse_ids,
     parse_order_by,
@@ -52,6 +53,8 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         exchange.text("geoproperty"),
         context,
     )
+    if csf := exchange.text("csf"):
+        parse_csf(csf, context)  # wrong whether there are sources or not (5.7.2.4)
     parsed_q = parse_q(q, context, expand_values=exchange.texts("expandValues")) if q else None
     if needs_filter and not (types or geo or exchange.flag("local") or _has_own(attrs, parsed_q)):
         raise BadRequestData(
