@@ -1,0 +1,292 @@
+"""What of GS CIM 009 v1.9.1 the broker does, clause by clause, and the tests that say so; `tools/ngsi_table.py` makes docs/ngsi-ld.md of it.
+
+A test is written `folder/file::name` for `tests/context/folder/test_file.py::test_name`. Clauses that say nothing of what an
+implementation does (introductions, models, figures) have no row. `test_clauses.py` keeps all this true.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+DONE, PARTLY, NOT = "done", "partly", "not"
+CONFORMANCE = "rest/conformance"
+
+
+class Clause(NamedTuple):
+    number: str
+    title: str
+    state: str
+    says: str
+    tests: tuple[str, ...]
+
+
+def done(number: str, title: str, tests: str, says: str = "") -> Clause:
+    return Clause(number, title, DONE, says, tuple(tests.split()))
+
+
+def partly(number: str, title: str, says: str, tests: str) -> Clause:
+    return Clause(number, title, PARTLY, says, tuple(tests.split()))
+
+
+def missing(number: str, title: str, says: str) -> Clause:
+    return Clause(number, title, NOT, says, ())
+
+
+FRAMEWORK: Final = (
+    done("4.3.6.2", "Additive registrations", "registry/reading::inclusive_merges_and_the_newest_wins registry/reading::auxiliary_only_fills_gaps registry/writing::create_goes_to_an_inclusive_source_too registry/writing::auxiliary_sources_are_never_written"),
+    done("4.3.6.3", "Proxied registrations", "registry/reading::exclusive_takes_the_word_of_its_source registry/reading::redirect_of_a_type_leaves_nothing_here registry/writing::create_divides_an_entity_with_exclusive_attributes registry/registrations::exclusive_needs_ids_and_attributes"),
+    done("4.3.6.4", "Limiting cascading distributed operations", "registry/reading::a_request_that_came_through_here_is_refused registry/reading::a_source_that_is_in_via_is_not_asked registry/federation::they_ask_each_other_and_it_ends", "By `Via` and `local`."),
+    done("4.3.6.5", "Extra information to provide when contacting Context Source", "registry/reading::what_a_registration_says_goes_with_the_question", "Never headers that would give away who asks us."),
+    done("4.3.6.6", "Additional pre- and post-processing of extra information", "registry/reading::a_source_with_its_own_words registry/reading::the_context_of_the_client_is_passed_on", "`jsonldContext` and `accept`; other keys become headers."),
+    missing("4.3.6.7", "Querying and retrieving distributed Entities as unitary operations", "No entity maps yet."),
+    done("4.3.6.8", "Backwards compatibility of Context Source payloads", "documents/versions::kinds_fall_back documents/versions::members_that_are_newer_are_left_out rest/preferences::an_earlier_version_is_another_answer", "For entities; of other documents `Preference-Applied` says 1.9."),
+    missing("4.3.7", "Snapshots", "No snapshots yet."),
+    done("4.4", "Core and user NGSI-LD @context", "jsonld/core::tables_make_the_published_context jsonld/resolve::the_core_cannot_be_changed jsonld/core::well_known_addresses", "Core contexts 1.3 to 1.9 are built in; answers name that of 1.8."),
+    done("4.5.1", "NGSI-LD Entity representation", "documents/examples::normalized_comes_out_as_it_went_in documents/round_trips::normalized_comes_out_as_it_went_in"),
+    done("4.5.2", "NGSI-LD Property representations", "documents/parse::normalized_entity_is_kept_as_sent_with_canonical_times documents/round_trips::concise_means_the_same documents/parse::bad_attributes_are_refused"),
+    done("4.5.3", "NGSI-LD Relationship representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/parse::bad_attributes_are_refused", "One object or several."),
+    done("4.5.4", "Simplified representation", "documents/examples::simplified_is_the_values_alone documents/represent::simplified_with_several_datasets documents/round_trips::simplified_values_come_back_as_the_stored_kind"),
+    done("4.5.5", "Multi-Attribute support", "rest/entities::attributes_of_several_datasets rest/parameters::how_it_is_shown test_api::several_instances_live_beside_each_other"),
+    done("4.5.6", "Temporal representation of an Entity", "rest/temporal::normalized documents/parse::temporal_is_always_a_list"),
+    done("4.5.7", "Temporal representation of a Property", "temporal/evolution::instances_keep_all_that_they_carried rest/temporal::system_attributes"),
+    done("4.5.8", "Temporal representation of a Relationship", "rest/temporal::temporal_values_of_every_kind"),
+    done("4.5.9", "Simplified temporal representation of an Entity", "rest/temporal::temporal_values_of_every_kind rest/temporal::forms_of_many"),
+    done("4.5.10", "Entity Type list representation", "rest/discovery::lists_name_what_there_is"),
+    done("4.5.11", "Detailed Entity Type list representation", "rest/discovery::details_of_all"),
+    done("4.5.12", "Entity Type information representation", "rest/discovery::one_type_and_one_attribute"),
+    done("4.5.13", "Attribute list representation", "rest/discovery::lists_name_what_there_is"),
+    done("4.5.14", "Detailed Attribute list representation", "rest/discovery::details_of_all"),
+    done("4.5.15", "Attribute information representation", "rest/discovery::one_type_and_one_attribute"),
+    done("4.5.16", "GeoJSON representation of Entities", "rest/conformance::retrieve_as_a_feature documents/represent::feature_with_and_without_geometry rest/parameters::the_geometry_of_a_feature"),
+    done("4.5.17", "Simplified GeoJSON representation of Entities", "rest/conformance::retrieve_as_a_feature"),
+    done("4.5.18", "NGSI-LD LanguageProperty representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/round_trips::a_language_filter_leaves_texts"),
+    done("4.5.19", "Aggregated temporal representation of an Entity", "rest/temporal::aggregated_values temporal/aggregation::numbers_as_the_naive_twin_has_them temporal/aggregation::other_values_as_the_naive_twin_has_them rest/temporal::methods_that_do_not_fit"),
+    done("4.5.20", "NGSI-LD VocabProperty representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/round_trips::concise_means_the_same"),
+    done("4.5.21", "NGSI-LD ListProperty representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/round_trips::concise_means_the_same"),
+    done("4.5.22", "NGSI-LD ListRelationship representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/join::inline_of_several_and_lists_keeps_what_is_not_here"),
+    done("4.5.23", "NGSI-LD Linked Entity retrieval", "documents/join::inline_puts_the_entity_into_the_relationship documents/join::flat_appends_each_once documents/join::contained_by_is_not_opened rest/queries::a_query_that_is_too_deep_is_refused", "Linked entities are read from the own store; those of other sources are not joined."),
+    done("4.5.24", "NGSI-LD JsonProperty representations", "documents/round_trips::normalized_comes_out_as_it_went_in documents/parse::bad_attributes_are_refused", "`jsonKeys` is accepted and changes nothing: values inside JSON are never expanded."),
+    done("4.6.1", "Supported text encodings", "rest/conformance::a_body_is_json_of_a_known_type documents/text_table_languages::bad_json_is_refused"),
+    done("4.6.2", "Supported names", "jsonld/resolve::bad_names_are_refused"),
+    done("4.6.3", "Supported data types for Values", "documents/parse::normalized_entity_is_kept_as_sent_with_canonical_times domain/validate::time_is_made_utc_with_milliseconds querying/syntax::q_reads"),
+    partly("4.6.4", "Supported Unicode characters", "What hurts nobody is kept as it came, also the characters that the clause would rather not see; NUL is refused.", "documents/text_table_languages::bad_json_is_refused"),
+    done("4.6.5", "Supported data types for LanguageMaps", "documents/parse::bad_attributes_are_refused"),
+    done("4.7", "Geospatial properties", "documents/parse::bad_attributes_are_refused domain/find::relations_of_geometry", "All geometries of GeoJSON but GeometryCollection."),
+    done("4.8", "Temporal properties", "documents/represent::system_times_are_filled_in rest/temporal::by_other_times domain/validate::time_is_made_utc_with_milliseconds"),
+    done("4.9", "NGSI-LD Query language", "querying/syntax::q_reads querying/syntax::q_refuses querying/agreement::terms_about_what_is_there_mean_the_same_in_sql_and_python domain/find::q_finds querying/patterns::no_pattern_takes_long", "Patterns are RE2, so that none takes long."),
+    done("4.10", "NGSI-LD Geoquery language", "querying/syntax::geo_reads_what_the_address_and_a_document_give querying/syntax::geo_refuses domain/find::relations_of_geometry domain/find::near_is_measured_on_the_sphere"),
+    done("4.11", "NGSI-LD Temporal query language", "temporal/query::before_has_an_open_start temporal/query::between_has_both_ends_and_any_time_property temporal/query::a_wrong_parameter_is_named"),
+    done("4.12", "NGSI-LD Pagination", "rest/conformance::pages_are_linked rest/conformance::paging_has_sense"),
+    done("4.13", "Counting the number of results", "rest/conformance::counting rest/parameters::counting_and_system_times"),
+    done("4.14", "Supporting multiple tenants", "rest/conformance::tenants_are_apart domain/tenants::a_tenant_of_an_earlier_release_gets_what_it_lacks rest/tokens::tenants"),
+    done("4.15", "NGSI-LD Language filter", "documents/text_table_languages::best_language subscriptions/notification::language_of_the_subscription"),
+    done("4.16", "Supporting multiple Entity Types", "test_api::a_second_type_is_added_not_replaced domain/find::types_are_selected"),
+    done("4.17", "NGSI-LD Entity Type selection language", "querying/syntax::types_read querying/syntax::types_refuse domain/find::types_are_selected"),
+    done("4.18", "NGSI-LD Scopes", "domain/find::scopes_are_selected rest/conformance::create"),
+    done("4.19", "NGSI-LD Scope query language", "querying/syntax::scopes_read querying/syntax::scopes_refuse domain/find::scopes_are_selected"),
+    partly("4.20", "NGSI-LD Distributed Operation names", "All names and groups are understood. Not passed on: temporal operations, discovery, purge, subscriptions, maps.", "registry/registrations::create_of_something_else_is_refused registry/reading::query_by_document_at_a_source_that_takes_only_these registry/writing::batch_create_one_by_one"),
+    done("4.21", "NGSI-LD Attribute projection language", "documents/represent::pick_and_omit documents/join::bad_projections_are_refused documents/join::nested_projection_reaches_linked_entities"),
+    done("4.22", "Transient storage of Entities and Attributes", "test_expiry::what_has_ended_is_not_found_and_then_deleted domain/find::expired_entities_are_never_shown"),
+    done("4.23", "Entity ordering", "domain/find::values_of_several_kinds_come_in_the_standards_order domain/find::order_by_distance rest/queries::the_collation_decides_the_order_of_texts querying/syntax::orders_refuse"),
+)  # fmt: skip
+
+BEHAVIOUR: Final = (
+    done("5.5.2", "Error types", "rest/conformance::an_id_is_a_uri_and_may_be_unknown rest/parameters::a_wrong_value_is_refused", "Beside them 401 `Unauthorized` and 403 `Forbidden`, which the standard leaves out."),
+    done("5.5.3", "Error response payload body", "rest/conformance::an_id_is_a_uri_and_may_be_unknown rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    done("5.5.4", "General NGSI-LD validation", "documents/parse::bad_attributes_are_refused documents/parse::nulls_ask_for_removal_where_allowed documents/round_trips::hostile_json_is_refused_in_words"),
+    done("5.5.5", "Default @context assignment", "rest/conformance::create jsonld/resolve::core_alone"),
+    done("5.5.6", "Operation execution and generic error handling", "rest/openapi::it_answers_as_described domain/find::a_query_that_takes_too_long_ends"),
+    done("5.5.7", "Term to URI expansion or compaction", "jsonld/resolve::core_compacts_to_short_names_and_iris jsonld/resolve::terms_prefixes_and_vocabulary documents/round_trips::what_one_context_wrote_another_reads_and_writes_back"),
+    done("5.5.8", "Partial update patch behaviour", "subscriptions/validation::patch subscriptions/rest::patch_replaces_members rest/conformance::update registry/registrations::update_replaces_members_and_null_removes_them"),
+    done("5.5.9", "Pagination behaviour", "rest/conformance::pages_are_linked rest/conformance::too_many_at_once registry/reading::query_cuts_pages_out_of_all"),
+    done("5.5.10", "Multi-tenant behaviour", "rest/conformance::tenants_are_apart rest/temporal::tenants_have_pasts_of_their_own subscriptions/rest::tenant_comes_to_be_and_is_apart", "A tenant comes to be with the first thing created in it."),
+    done("5.5.11", "More than one instance of the same Entity in an Entity array", "rest/batch::the_same_entity_twice rest/conformance::batch_delete"),
+    done("5.5.12", "Merge patch behaviour", "rest/conformance::merge rest/entities::merge_of_compound_values"),
+    done("5.5.13", "Limiting operations to local scope", "registry/reading::local_asks_nobody registry/writing::create_local registry/writing::batch_local"),
+    missing("5.5.14", "Distributed transactional behaviour", "No entity maps yet."),
+    missing("5.5.15", "Snapshot behaviour", "No snapshots yet."),
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    done("5.6.1", "Create Entity", "rest/conformance::create rest/entities::create_what_exists_is_a_conflict registry/writing::create_divides_an_entity_with_exclusive_attributes"),
+    done("5.6.2", "Update Attributes", "rest/conformance::update rest/entities::update_tells_of_what_it_could_not_remove"),
+    done("5.6.3", "Append Attributes", "rest/conformance::append rest/entities::append_overwrites_unless_told_not_to"),
+    done("5.6.4", "Partial Attribute update", "rest/conformance::partial_update rest/entities::partial_update_changes_members"),
+    done("5.6.5", "Delete Attribute", "rest/conformance::delete_attribute registry/writing::delete_of_a_dataset_says_which"),
+    done("5.6.6", "Delete Entity", "rest/entities::delete_and_delete_again registry/writing::delete_everywhere registry/writing::delete_half"),
+    done("5.6.7", "Batch Entity creation", "rest/conformance::batch_create registry/writing::batch_create_half"),
+    done("5.6.8", "Batch Entity creation or update (upsert)", "rest/conformance::batch_upsert rest/batch::upsert_updates registry/writing::batch_upsert"),
+    done("5.6.9", "Batch Entity update", "rest/conformance::batch_update registry/writing::batch_changes"),
+    done("5.6.10", "Batch Entity delete", "rest/conformance::batch_delete registry/writing::batch_delete"),
+    partly("5.6.11", "Create or update temporal evolution of an Entity", "In the own store only; types and scope of an entity that has a state are not changed.", "rest/temporal::create_then_add rest/temporal::what_is_wrong_is_refused_and_leaves_nothing"),
+    partly("5.6.12", "Add Attributes to temporal evolution of an Entity", "In the own store only.", "rest/temporal::add_attributes"),
+    partly("5.6.13", "Delete Attributes from temporal evolution of an Entity", "In the own store only; the current value stays in the state.", "rest/temporal::delete_an_attribute"),
+    partly("5.6.14", "Partial update Attribute instance in temporal evolution of an Entity", "In the own store only.", "rest/temporal::modify_an_instance rest/temporal::modify_an_instance_into_another_day"),
+    partly("5.6.15", "Delete Attribute instance from temporal evolution of an Entity", "In the own store only.", "rest/temporal::delete_an_instance"),
+    partly("5.6.16", "Delete temporal evolution of an Entity", "In the own store only.", "rest/temporal::delete_the_whole_evolution"),
+    done("5.6.17", "Merge Entity", "rest/conformance::merge registry/writing::batch_merge_passes_nulls_on"),
+    done("5.6.18", "Replace Entity", "rest/conformance::replace rest/entities::replace_takes_the_place_of_everything"),
+    done("5.6.19", "Replace Attribute", "rest/conformance::replace_attribute registry/writing::one_exclusive_attribute"),
+    done("5.6.20", "Batch Entity merge", "rest/conformance::batch_merge registry/writing::batch_merge_passes_nulls_on"),
+    partly("5.6.21", "Purge Entities", "In the own store only: not passed on to sources.", "rest/conformance::purge rest/parameters::what_a_purge_takes_and_leaves rest/queries::a_purge_looks_at_no_linked_entities"),
+    done("5.7.1", "Retrieve Entity", "rest/conformance::retrieve_in_parts rest/conformance::retrieve_in_every_form registry/reading::an_entity_that_is_only_elsewhere"),
+    done("5.7.2", "Query Entities", "rest/conformance::query_finds rest/conformance::too_wide_a_query registry/reading::query_puts_together_by_id registry/reading::split_entities_are_judged_when_they_are_whole rest/queries::q_follows_links_as_far_as_they_are_joined"),
+    partly("5.7.3", "Retrieve temporal evolution of an Entity", "From the own store only.", "rest/temporal::normalized rest/temporal::an_entity_without_data_in_the_interval_is_known_all_the_same"),
+    partly("5.7.4", "Query temporal evolution of Entities", "From the own store only. `q` looks at the instances of the interval, or at what was valid when it began.", "rest/temporal::queries rest/temporal::queries_with_a_place temporal/evolution::q_looks_at_the_instances_of_the_interval temporal/evolution::linked_entities_are_refused"),
+    partly("5.7.5", "Retrieve available Entity Types", "From the own store only.", "rest/discovery::lists_name_what_there_is"),
+    partly("5.7.6", "Retrieve details of available Entity Types", "From the own store only.", "rest/discovery::details_of_all"),
+    partly("5.7.7", "Retrieve available Entity Type information", "From the own store only.", "rest/discovery::one_type_and_one_attribute rest/discovery::what_does_not_exist_is_not_found"),
+    partly("5.7.8", "Retrieve available Attributes", "From the own store only.", "rest/discovery::lists_name_what_there_is"),
+    partly("5.7.9", "Retrieve details of available Attributes", "From the own store only.", "rest/discovery::details_of_all"),
+    partly("5.7.10", "Retrieve available Attribute information", "From the own store only.", "rest/discovery::one_type_and_one_attribute"),
+    partly("5.8.1", "Create subscription", "Subscriptions are not passed on to sources; `csf` is checked and kept.", "subscriptions/rest::create_and_retrieve subscriptions/rest::same_id_twice subscriptions/validation::wrong_member_is_named"),
+    partly("5.8.2", "Update subscription", "As 5.8.1.", "subscriptions/rest::patch_replaces_members subscriptions/validation::wrong_patch subscriptions/validation::an_expired_subscription_may_still_be_changed"),
+    done("5.8.3", "Retrieve subscription", "subscriptions/rest::create_and_retrieve subscriptions/rest::names_by_link_context"),
+    done("5.8.4", "Query subscriptions", "subscriptions/rest::list_by_pages"),
+    done("5.8.5", "Delete subscription", "subscriptions/rest::delete"),
+    done("5.8.6", "Notification behaviour", "subscriptions/notification::notification_says_what_and_of_whom subscriptions/notification::triggers subscriptions/notification::show_changes subscriptions/notification::throttling_tells_the_last_state_of_each_entity_when_it_has_elapsed subscriptions/notification::periodic_notifications_hold_all_that_match", "At least once, ordered per entity (record 0016)."),
+    done("5.9.2", "Register context source", "registry/registrations::create_answers_where_it_is_and_it_comes_out_as_it_went_in registry/registrations::exclusive_overlaps_no_other_exclusive"),
+    done("5.9.3", "Update context source registration", "registry/registrations::update_replaces_members_and_null_removes_them registry/registrations::an_update_may_not_make_it_overlap"),
+    done("5.9.4", "Delete context source registration", "registry/registrations::delete"),
+    done("5.10.1", "Retrieve context source registration", "registry/registrations::system_times_when_asked registry/registrations::what_is_not_there"),
+    done("5.10.2", "Query context source registrations", "registry/registrations::list registry/registrations::list_of_something_wrong"),
+    done("5.11.2", "Create context source registration subscription", "registry/source_subscriptions::create_answers_where_it_is_and_it_comes_out_as_it_went_in registry/source_subscriptions::what_fits_already_is_told_first"),
+    done("5.11.3", "Update context source registration subscription", "registry/source_subscriptions::update_and_delete"),
+    done("5.11.4", "Retrieve context source registration subscription", "registry/source_subscriptions::what_is_not_there registry/source_subscriptions::create_answers_where_it_is_and_it_comes_out_as_it_went_in"),
+    done("5.11.5", "Query context source registration subscriptions", "registry/source_subscriptions::list"),
+    done("5.11.6", "Delete context source registration subscription", "registry/source_subscriptions::update_and_delete"),
+    done("5.11.7", "Notification behaviour", "registry/source_subscriptions::what_comes_changes_and_goes_is_told_in_its_order registry/source_subscriptions::a_periodic_one_is_told_now_and_then"),
+    done("5.12", "Matching context source registrations", "registry/reading::sources_that_are_not_concerned_are_not_asked registry/reading::query_narrows_to_what_is_registered registry/reading::query_with_a_source_filter"),
+    done("5.13.2", "Add @context", "rest/contexts::hosted_context_is_served_used_and_deleted rest/contexts::bad_contexts_are_refused"),
+    done("5.13.3", "List @contexts", "rest/contexts::list_by_kind_and_details"),
+    done("5.13.4", "Serve @context", "rest/contexts::hosted_context_is_served_used_and_deleted domain/contexts::cached_ones_are_not_served_but_reloaded"),
+    done("5.13.5", "Delete and reload @context", "rest/contexts::reload domain/contexts::hosted_ones_cannot_be_reloaded"),
+    missing("5.14.1", "Retrieve EntityMap", "No entity maps yet."),
+    missing("5.14.2", "Update EntityMap", "No entity maps yet."),
+    missing("5.14.3", "Delete EntityMap", "No entity maps yet."),
+    missing("5.14.4", "Create EntityMap for Query Entities", "No entity maps yet."),
+    missing("5.14.5", "Create EntityMap for Query Temporal Evolution of Entities", "No entity maps yet."),
+    done("5.15", "Context source identity: retrieve context source identity information", "registry/registrations::identity"),
+    missing("5.16", "Snapshots (5.16.1 to 5.16.7)", "No snapshots yet."),
+)  # fmt: skip
+
+BINDING: Final = (
+    done("6.3.2", "Error types", "rest/conformance::a_wrong_method_is_told_the_right_ones rest/conformance::a_body_needs_its_length rest/conformance::what_nobody_can_read_is_not_acceptable", "413 and 414 are `InvalidRequest` (`tests/site/test_limits.py`)."),
+    done("6.3.3", "Reporting errors", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    done("6.3.4", "HTTP request preconditions", "rest/conformance::a_body_is_json_of_a_known_type rest/conformance::accept_is_honoured rest/conformance::a_body_needs_its_length"),
+    done("6.3.5", "JSON-LD @context resolution", "rest/conformance::context_stands_where_the_type_says rest/conformance::ld_json_needs_its_context"),
+    done("6.3.6", "HTTP response common requirements", "rest/conformance::geojson_says_its_context_where_wanted rest/preferences::what_needs_no_change_is_as_always registry/writing::what_was_not_updated_is_told"),
+    done("6.3.7", "Representation of Entities", "rest/conformance::retrieve_in_every_form rest/parameters::how_it_is_shown"),
+    done("6.3.8", "Notification behaviour", "subscriptions/notification::context_stands_in_the_header_or_in_the_body subscriptions/notification::receiver_info_goes_into_headers_and_credentials_too subscriptions/http::answers"),
+    done("6.3.9", "Csource notification behaviour", "registry/source_subscriptions::ld_json_and_headers registry/source_subscriptions::a_receiver_that_fails_is_tried_again"),
+    done("6.3.10", "Pagination behaviour", "rest/conformance::pages_are_linked rest/temporal::a_long_series_goes_forward_in_slices rest/temporal::a_long_series_goes_backward_with_last_n"),
+    done("6.3.11", "Including system-generated attributes", "rest/parameters::counting_and_system_times rest/temporal::system_attributes"),
+    done("6.3.12", "Simplified or aggregated temporal representation of Entities", "rest/temporal::forms_of_many rest/temporal::aggregated_values"),
+    done("6.3.13", "Counting number of results", "rest/conformance::counting"),
+    done("6.3.14", "Tenant specification", "rest/conformance::tenants_are_apart rest/access::the_wrong_person_is_refused"),
+    done("6.3.15", "GeoJSON representation of spatially bound Entities", "rest/conformance::retrieve_as_a_feature rest/conformance::geojson_says_its_context_where_wanted"),
+    done("6.3.16", "Expiration time for cached @contexts", "domain/contexts::expired_copy_is_read_again_and_serves_while_its_server_is_away"),
+    done("6.3.17", "Distributed operations behaviour", "registry/reading::a_source_that_fails_is_named_in_a_warning registry/writing::create_with_a_source_that_is_gone registry/reading::answers_may_be_kept_for_a_while"),
+    done("6.3.18", "Limiting operations to local scope", "registry/reading::local_asks_nobody registry/reading::a_request_that_came_through_here_is_refused"),
+    missing("6.36", "Resource: snapshots", "No snapshots yet."),
+    missing("6.37", "Resource: snapshots/{snapshotId}", "No snapshots yet."),
+    missing("6.38", "Resource: snapshots/{snapshotId}/clone", "No snapshots yet."),
+    done("7.2", "MQTT notification behaviour", "subscriptions/mqtt::mqtt_3_with_credentials subscriptions/mqtt::mqtt_5 subscriptions/mqtt::broker_that_comes_back_gets_everything registry/source_subscriptions::over_mqtt"),
+)  # fmt: skip
+
+PARTS: Final = (
+    ("4 Framework: representations and languages", FRAMEWORK),
+    ("5.5 Common behaviours", BEHAVIOUR),
+    ("5.6 to 5.16 Operations", OPERATIONS),
+    ("6 HTTP binding, 7 MQTT", BINDING),
+)
+
+# operationId -> tests of what it does, tests of what it refuses. Wrong values of parameters, and wrong persons, are tested for all.
+OF_OPERATIONS: Final[dict[str, tuple[str, str]]] = {
+    "createEntity": ("rest/conformance::create", "rest/entities::create_of_something_else_is_refused"),
+    "queryEntity": ("rest/conformance::query_finds", "rest/conformance::a_query_that_is_none"),
+    "purgeEntity": ("rest/conformance::purge", "rest/queries::a_purge_looks_at_no_linked_entities"),
+    "retrieveEntity": ("rest/conformance::retrieve_in_every_form", "rest/entities::retrieve_unknown_and_no_uri"),
+    "replaceEntity": ("rest/conformance::replace", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "mergeEntity": ("rest/conformance::merge", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "deleteEntity": ("rest/entities::delete_and_delete_again", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "appendAttrs": ("rest/conformance::append", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "updateEntity": ("rest/conformance::update", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "updateAttrs": ("rest/conformance::partial_update", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "replaceAttrs": ("rest/conformance::replace_attribute", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "deleteAttrs": ("rest/conformance::delete_attribute", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "createBatch": ("rest/conformance::batch_create", "rest/conformance::a_batch_is_a_list_of_something"),
+    "upsertBatch": ("rest/conformance::batch_upsert", "rest/conformance::a_batch_is_a_list_of_something"),
+    "updateBatch": ("rest/conformance::batch_update", "rest/conformance::a_batch_is_a_list_of_something"),
+    "mergeBatch": ("rest/conformance::batch_merge", "rest/conformance::a_batch_is_a_list_of_something"),
+    "deleteBatch": ("rest/conformance::batch_delete", "rest/conformance::a_batch_is_a_list_of_something"),
+    "queryBatch": ("rest/conformance::posted_query", "rest/conformance::posted_query_that_is_none"),
+    "retrieveTypes": ("rest/discovery::lists_name_what_there_is", "rest/discovery::details_must_be_a_flag"),
+    "retrieveTypeInfo": ("rest/discovery::one_type_and_one_attribute", "rest/discovery::what_does_not_exist_is_not_found"),
+    "retrieveAttributes": ("rest/discovery::details_of_all", "rest/parameters::a_wrong_value_is_refused"),
+    "retrieveAttrInfo": ("rest/discovery::one_type_and_one_attribute", "rest/discovery::what_does_not_exist_is_not_found"),
+    "upsertTemporal": ("rest/temporal::create_then_add", "rest/temporal::what_is_wrong_is_refused_and_leaves_nothing"),
+    "queryTemporal": ("rest/temporal::queries", "rest/temporal::wrong_queries_are_refused"),
+    "retrieveTemporal": ("rest/temporal::normalized", "rest/temporal::wrong_parameters_are_named"),
+    "deleteTemporal": ("rest/temporal::delete_the_whole_evolution", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "appendAttrsTemporal": ("rest/temporal::add_attributes", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "deleteAttrsTemporal": ("rest/temporal::delete_an_attribute", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "updateAttrsTemporal": ("rest/temporal::modify_an_instance", "rest/temporal::modify_an_instance"),
+    "deleteAttrInstanceTemporal": ("rest/temporal::delete_an_instance", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "temporalQueryBatch": ("rest/temporal::queries_as_documents", "rest/temporal::wrong_documents_are_refused"),
+    "createSubscription": ("subscriptions/rest::create_and_retrieve", "subscriptions/validation::wrong_member_is_named"),
+    "querySubscription": ("subscriptions/rest::list_by_pages", "rest/parameters::a_wrong_value_is_refused"),
+    "retrieveSubscription": ("subscriptions/rest::create_and_retrieve", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "updateSubscription": ("subscriptions/rest::patch_replaces_members", "subscriptions/validation::wrong_patch"),
+    "deleteSubscription": ("subscriptions/rest::delete", "rest/conformance::an_id_is_a_uri_and_may_be_unknown"),
+    "streamEvents": ("subscriptions/rest::events_are_the_same_notifications", "subscriptions/rest::events_wrongly_asked"),
+    "queryDeadLetters": ("subscriptions/rest::dead_letters_over_http", "rest/parameters::a_wrong_value_is_refused"),
+    "replayDeadLetters": ("subscriptions/rest::dead_letters_over_http", "rest/access::others_subscriptions_are_not_there"),
+    "forgetDeadLetters": ("subscriptions/rest::dead_letters_over_http", "rest/access::others_subscriptions_are_not_there"),
+    "replayDeadLetter": ("subscriptions/rest::dead_letters_over_http", "rest/access::others_subscriptions_are_not_there"),
+    "forgetDeadLetter": ("subscriptions/rest::dead_letters_over_http", "rest/access::others_subscriptions_are_not_there"),
+    "createCSR": ("registry/registrations::create_answers_where_it_is_and_it_comes_out_as_it_went_in", "registry/registrations::create_of_something_else_is_refused"),
+    "queryCSR": ("registry/registrations::list", "registry/registrations::list_of_something_wrong"),
+    "retrieveCSR": ("registry/registrations::system_times_when_asked", "registry/registrations::what_is_not_there"),
+    "updateCSR": ("registry/registrations::update_replaces_members_and_null_removes_them", "registry/registrations::update_of_something_else_is_refused"),
+    "deleteCSR": ("registry/registrations::delete", "registry/registrations::what_is_not_there"),
+    "createCSRSubscription": ("registry/source_subscriptions::create_answers_where_it_is_and_it_comes_out_as_it_went_in", "registry/source_subscriptions::create_of_something_else_is_refused"),
+    "queryCSRSubscription": ("registry/source_subscriptions::list", "rest/parameters::a_wrong_value_is_refused"),
+    "retrieveCSRSubscription": ("registry/source_subscriptions::create_answers_where_it_is_and_it_comes_out_as_it_went_in", "registry/source_subscriptions::what_is_not_there"),
+    "updateCSRSubscription": ("registry/source_subscriptions::update_and_delete", "registry/source_subscriptions::what_is_not_there"),
+    "deleteCSRSubscription": ("registry/source_subscriptions::update_and_delete", "registry/source_subscriptions::what_is_not_there"),
+    "retrieveSourceIdentity": ("registry/registrations::identity", "rest/openapi::it_answers_as_described"),
+    "createContext": ("rest/contexts::hosted_context_is_served_used_and_deleted", "rest/contexts::bad_contexts_are_refused"),
+    "listContexts": ("rest/contexts::list_by_kind_and_details", "rest/parameters::a_wrong_value_is_refused"),
+    "retrieveContext": ("rest/contexts::hosted_context_is_served_used_and_deleted", "domain/contexts::unknown_ids_and_kinds"),
+    "deleteContext": ("rest/contexts::reload", "rest/contexts::reload"),
+    "describe": ("rest/openapi::it_is_public", "rest/openapi::it_answers_as_described"),
+}  # fmt: skip
+
+# Parameter -> tests of what it does.
+FOUND, SHOWN = "rest/parameters::what_is_found", "rest/parameters::how_it_is_shown"
+OF_PARAMETERS: Final[dict[str, str]] = {
+    **dict.fromkeys(("id", "idPattern", "type", "attrs", "q", "csf", "expandValues", "scopeQ"), FOUND),
+    **dict.fromkeys(("geometry", "georel", "coordinates", "geoproperty"), FOUND),
+    **dict.fromkeys(("orderBy", "orderFrom", "orderGeometry", "limit", "offset", "local", "jsonKeys"), FOUND),
+    **dict.fromkeys(("pick", "omit", "datasetId", "lang", "format", "options", "join", "joinLevel"), SHOWN),
+    "splitEntities": "registry/reading::split_entities_are_judged_when_they_are_whole",
+    "containedBy": "documents/join::contained_by_is_not_opened",
+    "collation": "rest/queries::the_collation_decides_the_order_of_texts",
+    "geometryProperty": "rest/parameters::the_geometry_of_a_feature",
+    "count": "rest/parameters::counting_and_system_times",
+    "sysAttrs": "rest/parameters::counting_and_system_times",
+    "drop": "rest/parameters::what_a_purge_takes_and_leaves",
+    "keep": "rest/parameters::what_a_purge_takes_and_leaves",
+    "details": "rest/discovery::details_of_all",
+    "deleteAll": "rest/conformance::delete_attribute",
+    "observedAt": "rest/conformance::merge",
+    **dict.fromkeys(("timerel", "timeAt", "endTimeAt"), "temporal/query::between_has_both_ends_and_any_time_property"),
+    "timeproperty": "rest/temporal::by_other_times",
+    "lastN": "rest/temporal::a_long_series_goes_backward_with_last_n",
+    "aggrMethods": "rest/temporal::aggregated_values",
+    "aggrPeriodDuration": "rest/temporal::aggregated_values",
+    "kind": "rest/contexts::list_by_kind_and_details",
+    "reload": "rest/contexts::reload",
+    "lastEventId": "subscriptions/rest::events_of_far_back",
+}  # fmt: skip
