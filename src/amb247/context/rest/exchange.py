@@ -255,12 +255,12 @@ class Exchange:
             out["NGSILD-Tenant"] = self.tenant
         return Response(orjson.dumps(document), status, out, media_type=JSON)
 
-    def table(self, content: bytes, media_type: str) -> Response:
+    def table(self, content: bytes, media_type: str, status: int = 200) -> Response:
         """Rows instead of a document."""
         out = dict(self.headers)
         if self.tenant:
             out["NGSILD-Tenant"] = self.tenant
-        return Response(content, headers=out, media_type=media_type)
+        return Response(content, status, out, media_type=media_type)
 
     def _with_context(self, document: Json) -> Json:
         context = self.context.as_jsonld()
