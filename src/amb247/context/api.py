@@ -25,6 +25,7 @@ from amb247.context.data import (
     UpsertReport,
 )
 from amb247.context.domain import delete as _delete
+from amb247.context.domain import entity_maps as _entity_maps
 from amb247.context.domain import expiry as _expiry
 from amb247.context.domain import feeds as _feeds
 from amb247.context.domain import intake as _intake
@@ -52,6 +53,7 @@ __all__ = [
     "feed_minutes",
     "feed_refusals",
     "feed_statuses",
+    "forget_entity_maps",
     "get",
     "history",
     "hourly",
@@ -138,6 +140,12 @@ def catch_up_tenants() -> int:
 def tenants_behind() -> list[str]:
     """NGSI-LD tenants whose tables an earlier release made and `catch_up_tenants` has not seen yet."""
     return list(_tenants.behind())
+
+
+def forget_entity_maps(*, tenant: str = "") -> int:
+    """Delete the entity maps of the NGSI-LD interface that have ended; how many they were."""
+    with _tenants.inside(tenant):
+        return _entity_maps.forget_ended()
 
 
 def prepare_ahead(*, tenant: str = "") -> None:

@@ -34,6 +34,14 @@ def remove_expired(timestamp: int) -> None:  # noqa: ARG001
             log.info("entities expired", extra={"entities": removed, "tenant": tenant})
 
 
+@app.periodic(cron="*/15 * * * *")
+@app.task(queueing_lock="context.forget_entity_maps")
+def forget_entity_maps(timestamp: int) -> None:  # noqa: ARG001
+    """Maps of queries that nobody pages through any more."""
+    for tenant in api.tenants():
+        api.forget_entity_maps(tenant=tenant)
+
+
 @app.periodic(cron="7 * * * *")
 @app.task(queueing_lock="context.prepare_ahead")
 def prepare_ahead(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it

@@ -64,23 +64,23 @@ TEMPORAL: Final = (
     "retrieveTemporal",
     "queryTemporal",
 )
+MAPS: Final = ("retrieveEntityMap", "updateEntityMap", "deleteEntityMap", "createEntityMapQueryEntity")
+IDENTITY: Final = "retrieveContextSourceIdentity"
 OTHERS: Final = (
     "purgeEntity",
-    "createEntityMap",
-    "retrieveEntityMap",
-    "updateEntityMap",
-    "deleteEntityMap",
-    "retrieveContextSourceIdentity",
+    "createEntityMap",  # as 1.8 called it
+    "createEntityMapQueryTemporal",
 )
 # 4.20: names for several operations.
 GROUPS: Final[dict[str, frozenset[str]]] = {
-    "federationOps": frozenset((*CONSUMPTION, *DISCOVERY, *SUBSCRIBING)),
+    "federationOps": frozenset((*CONSUMPTION, "queryBatch", *DISCOVERY, *SUBSCRIBING, *MAPS, IDENTITY)),
+    "associationOps": frozenset((*CONSUMPTION, "queryBatch", *DISCOVERY, *SUBSCRIBING, IDENTITY)),
     "updateOps": frozenset(UPDATES),
     "retrieveOps": frozenset(CONSUMPTION),
-    "redirectionOps": frozenset((*CONSUMPTION, *DISCOVERY, *CHANGES)),
+    "redirectionOps": frozenset((*CONSUMPTION, *DISCOVERY, *CHANGES, "purgeEntity", *MAPS, IDENTITY)),
 }
 OPERATIONS: Final = frozenset(
-    (*CONSUMPTION, *DISCOVERY, *SUBSCRIBING, *CHANGES, *BATCHES, *TEMPORAL, *OTHERS)
+    (*CONSUMPTION, *DISCOVERY, *SUBSCRIBING, *CHANGES, *BATCHES, *TEMPORAL, *MAPS, IDENTITY, *OTHERS)
 ).union(GROUPS)
 DEFAULT_OPERATIONS: Final = ("federationOps",)
 

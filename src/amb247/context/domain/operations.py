@@ -31,7 +31,7 @@ from amb247.context.domain.writing import (
     remove_instances,
     roll_back,
 )
-from amb247.context.ngsi_errors import AlreadyExists, BadRequestData, NgsiError, ResourceNotFound
+from amb247.context.ngsi_errors import AlreadyExists, BadRequestData, Forbidden, NgsiError, ResourceNotFound
 from amb247.context.stored import Instance
 
 # Says whether the caller may see (and change) an entity of these types at this place; raises when not.
@@ -85,7 +85,7 @@ def require_types(writing: Writing, entity_id: str, fits: Callable[[Sequence[str
 def _permit(pending: Pending, guard: Guard) -> None:
     """Refuse a change that would put an entity out of the writer's own reach."""
     if not guard(pending.types, pending.attributes):
-        raise BadRequestData(
+        raise Forbidden(
             f"{pending.id}: this token may not write an entity of this type at this place; "
             "use one whose types and territory include it."
         )

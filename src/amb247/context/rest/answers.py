@@ -58,10 +58,10 @@ async def entity_answer(exchange: Exchange, entity_id: str, form: Form) -> Respo
 class Amendment:
     """Entities as the version of the standard that the client prefers has them; the status says whether any had to change."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, status: int = 200) -> None:
         self.version = exchange.preferred_version()
         self.context = exchange.context
-        self.status = 200
+        self.status = status
         if self.version is not None:
             exchange.conforms_to = self.version
 
@@ -69,18 +69,20 @@ class Amendment:
         if self.version is None:
             return entity
         made = amended(entity, self.version, self.context)
-        if made is not entity:
+        if made is not entity and self.status == 200:
             self.status = 203  # Non-Authoritative Information: tables 6.4.3.2-3, 6.5.3.1-3
         return made
 
 
-async def entities_answer(exchange: Exchange, found: Sequence[Stored], form: Form) -> Response:
-    """A list of entities, a FeatureCollection, or a table."""
+async def entities_answer(
+    exchange: Exchange, found: Sequence[Stored], form: Form, status: int = 200
+) -> Response:
+    """A list of entities, a FeatureCollection, or a table. `status`: 201 where a map was made of what was found."""
     join, level = join_of(exchange, form)
     context = exchange.context
     if exchange.accept == CSV:
-        return exchange.table(as_csv(found, context, form), CSV_TYPE)
-    amend = Amendment(exchange)
+        return exchange.table(as_csv(found, context, form), CSV_TYPE, status)
+    amend = Amendment(exchange, status)
     found = [amend(one) for one in found]
     if join is not None:
         shown = await exchange.read(joined, exchange, found, form, join, level, amend)

@@ -22,6 +22,7 @@ from amb247.context.rest import (
     contexts,
     discovery,
     entities,
+    entity_maps,
     openapi,
     queries,
     registrations,
@@ -169,5 +170,16 @@ def _document(status: int, kind: str, title: str, detail: str, headers: dict[str
 
 def ngsi_app(person_of_cookie: PersonOfCookie | None = None) -> NgsiApp:
     """The interface with all its parts."""
-    parts = (contexts, entities, batch, queries, discovery, temporal, subscriptions, registrations, openapi)
+    parts = (
+        contexts,
+        entities,
+        batch,
+        queries,
+        entity_maps,
+        discovery,
+        temporal,
+        subscriptions,
+        registrations,
+        openapi,
+    )
     return NgsiApp([route for part in parts for route in part.ROUTES], Gate(person_of_cookie))

@@ -78,12 +78,28 @@ class Found:
 
 
 async def find_everywhere(
-    exchange: Exchange, query: Query, *, limit: int, wants_count: bool
+    exchange: Exchange,
+    query: Query,
+    *,
+    limit: int,
+    wants_count: bool,
+    only: frozenset[str] | None = None,
+    origins: dict[str, list[str]] | None = None,
 ) -> tuple[list[Stored], int | None]:
-    """Up to `limit` entities from `query.offset` on, and how many there are when that is wanted."""
+    """Up to `limit` entities from `query.offset` on, and how many there are when that is wanted.
+
+    Parameters
+    ----------
+    only : ids of registrations, optional
+        No others are asked.
+    origins : dict, optional
+        Takes of each entity that other sources were asked for: the registrations whose sources have it, `@none` for us.
+    """
     if splits(exchange):
-        return await _find_split(exchange, query, limit=limit, wants_count=wants_count)
-    matches = await _concerned_by(exchange, query)
+        return await _find_split(
+            exchange, query, limit=limit, wants_count=wants_count, only=only, origins=origins
+        )
+    matches = await _concerned_by(exchange, query, only)
     if not matches:
         found = await exchange.read(find, dataclasses.replace(query, limit=limit)) if limit else []
         return found, await exchange.read(count, query) if wants_count else None
@@ -106,7 +122,7 @@ async def find_everywhere(
     others = sorted({one for answer in found_by for one in answer.entities} - {one.id for one in own})
     known = await exchange.read(get_many, others)
     fitting, doubles = _together(
-        query, [*own, *known.values()], found_by, [one.registered for one in matches]
+        query, [*own, *known.values()], found_by, [one.registered for one in matches], origins=origins
     )
     fitting = _in_order(fitting, query.order_by)
     page = fitting[query.offset : need]
@@ -134,7 +150,13 @@ def splits(exchange: Exchange) -> bool:
 
 
 async def _find_split(
-    exchange: Exchange, query: Query, *, limit: int, wants_count: bool
+    exchange: Exchange,
+    query: Query,
+    *,
+    limit: int,
+    wants_count: bool,
+    only: frozenset[str] | None,
+    origins: dict[str, list[str]] | None,
 ) -> tuple[list[Stored], int | None]:
     """As `find_everywhere`, filtered only when all parts are together.
 
@@ -148,7 +170,7 @@ async def _find_split(
     bare = dataclasses.replace(
         query, q=None, geo=None, scope=None, attrs=(), order_by=(), offset=0, limit=MOST + 1, restriction=None
     )
-    matches = await _concerned_by(exchange, bare)
+    matches = await _concerned_by(exchange, bare, only)
     if not matches:
         found = await exchange.read(find, dataclasses.replace(query, limit=limit)) if limit else []
         return found, await exchange.read(count, query) if wants_count else None
@@ -167,12 +189,14 @@ async def _find_split(
         )
     for one in found_by:
         one.is_filtered = False
-    fitting, _ = _together(query, own, found_by, [one.registered for one in matches], is_judged_here=False)
+    fitting, _ = _together(
+        query, own, found_by, [one.registered for one in matches], is_judged_here=False, origins=origins
+    )
     fitting = _in_order(fitting, query.order_by)
     return fitting[query.offset : query.offset + limit], len(fitting) if wants_count else None
 
 
-async def _concerned_by(exchange: Exchange, query: Query) -> list[Match]:
+async def _concerned_by(exchange: Exchange, query: Query, only: frozenset[str] | None = None) -> list[Match]:
     """Registrations whose sources may have entities that fit."""
     if exchange.flag("local"):
         return []
@@ -192,7 +216,7 @@ async def _concerned_by(exchange: Exchange, query: Query) -> list[Match]:
         csf=None if csf is None else member_matcher(parse_csf(csf, exchange.context)),
     )
     matches = index.for_query(wanted, via=via)
-    return [one for one in matches if _reads(one.registered)]
+    return [one for one in matches if _reads(one.registered) and (only is None or one.registered.id in only)]
 
 
 def _reads(one: Registered) -> bool:
@@ -410,6 +434,7 @@ def _together(
     asked: Sequence[Registered],
     *,
     is_judged_here: bool = True,
+    origins: dict[str, list[str]] | None = None,
 ) -> tuple[list[Stored], int]:
     """The entities that fit, each out of all that is known of it, by id; and how often one came twice.
 
@@ -441,6 +466,8 @@ def _together(
             continue
         if allowed is None or allowed(entity):
             fitting.append(entity)
+            if origins is not None:
+                origins[entity_id] = ["@none" if one is None else one.id for one, _ in parts[entity_id]]
     return fitting, doubles
 
 

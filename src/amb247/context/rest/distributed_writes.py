@@ -34,7 +34,7 @@ from amb247.context.domain.registered import Match, Registered
 from amb247.context.domain.writing import Writing
 from amb247.context.jsonld.context import CORE, Context
 from amb247.context.jsonld.names import iri
-from amb247.context.ngsi_errors import BadRequestData, NgsiError, ResourceNotFound
+from amb247.context.ngsi_errors import Forbidden, NgsiError, ResourceNotFound
 from amb247.context.querying.matching import allows
 from amb247.context.rest.distributed import (
     Speech,
@@ -392,7 +392,7 @@ async def _check_reach(exchange: Exchange, entity_id: str, parsed: Parsed, *, is
 
     Raises
     ------
-    ResourceNotFound, BadRequestData
+    ResourceNotFound, Forbidden
     """
     restriction = exchange.access.restriction
     if restriction is None:
@@ -408,7 +408,7 @@ async def _check_reach(exchange: Exchange, entity_id: str, parsed: Parsed, *, is
     given = {name: value for name, value in parsed.attributes.items() if not isinstance(value, Delete)}
     types = [*(before.types if before is not None else ()), *(parsed.types or ())]
     if not exchange.access.guard(types, {**(before.attributes if before is not None else {}), **given}):
-        raise BadRequestData(
+        raise Forbidden(
             f"{entity_id}: this token may not write an entity of this type at this place; "
             "use one whose types and territory include it."
         )

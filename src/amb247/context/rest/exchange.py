@@ -61,6 +61,7 @@ FORMATS = {
     "simplified": "simplified",
     "keyValues": "simplified",
 }
+FLAGS = frozenset({"local", "sysAttrs", "count"})  # of every operation
 OPTIONS = frozenset(
     {
         *FORMATS,
@@ -254,12 +255,12 @@ class Exchange:
             out["NGSILD-Tenant"] = self.tenant
         return Response(orjson.dumps(document), status, out, media_type=JSON)
 
-    def table(self, content: bytes, media_type: str) -> Response:
+    def table(self, content: bytes, media_type: str, status: int = 200) -> Response:
         """Rows instead of a document."""
         out = dict(self.headers)
         if self.tenant:
             out["NGSILD-Tenant"] = self.tenant
-        return Response(content, headers=out, media_type=media_type)
+        return Response(content, status, out, media_type=media_type)
 
     def _with_context(self, document: Json) -> Json:
         context = self.context.as_jsonld()
@@ -348,6 +349,8 @@ async def open_exchange(
         request, access, tenant, parameters, options, _accepted(request.headers.get("accept"), accepts)
     )
     exchange.creates = creates
+    for name in FLAGS & parameters.keys():
+        exchange.flag(name)  # refused where it is neither, also by operations to which it says nothing
     link = _context_link(request.headers.get("link"))
     expects_body = request.method in {"POST", "PUT", "PATCH"} if body is None else body
     if expects_body:

@@ -89,6 +89,8 @@ PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "offset": ({"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}, "Elements before the page."),
     "count": (FLAG, "Whether NGSILD-Results-Count is wanted."),
     "local": (FLAG, "Whether registered sources are left out (6.3.18)."),
+    "entityMap": (FLAG, "Whether all pages shall be of the entities that fit now: makes an entity map (5.5.14)."),
+    "entityMapLifetime": (TEXT, "How long the map is wished to live, ISO 8601; ten minutes by default, a day at most."),
     "splitEntities": (FLAG, "Whether parts of an entity may lie with several sources, so that it is judged when it is whole."),
     "sysAttrs": (FLAG, "Whether createdAt and modifiedAt are shown."),
     "details": (FLAG, "Whether details are wanted."),
@@ -125,6 +127,7 @@ PATHS: Final[Mapping[str, tuple[Json, str]]] = {
     "subscription_id": (URI, "The subscription."),
     "registration_id": (URI, "The registration."),
     "notification_id": (URI, "The notification."),
+    "entity_map_id": (URI, "The entity map."),
     "contextId": (TEXT, "Local identifier, or the URL of a cached context."),
     "type": (TEXT, "The type: term, compact IRI or IRI."),
 }
@@ -282,10 +285,21 @@ SCHEMAS: Final[Mapping[str, Json]] = {
         scopeQ=TEXT,
         lang=TEXT,
         splitEntities=FLAG,
+        entityMap=FLAG,
+        entityMapLifetime=TEXT,
         ordering=record(orderBy=list_of(TEXT), collation=TEXT, geometry=enum(*GEOMETRIES), coordinates={"type": "array"}),
         temporalQ=record(timerel=PARAMETERS["timerel"][0], timeAt=TIME, endTimeAt=TIME, timeproperty=PARAMETERS["timeproperty"][0]),
         aggrParams=record(aggrMethods=PARAMETERS["aggrMethods"][0], aggrPeriodDuration=TEXT),
     ),
+    "EntityMap": record(
+        ("id", "type", "expiresAt", "entityMap", "linkedMaps"),
+        id=URI,
+        type={"const": "EntityMap"},
+        expiresAt=TIME,
+        entityMap={"type": "object", "additionalProperties": list_of(TEXT, minItems=1)},
+        linkedMaps={"type": "object", "additionalProperties": URI},
+    ),
+    "EntityMapFragment": record(type={"const": "EntityMap"}, expiresAt=TIME),
     "UpdateResult": record(
         ("updated", "notUpdated"),
         updated=list_of(TEXT),
@@ -376,6 +390,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Location": "Where it is.",
     "Link": "The @context, and the neighbouring pages.",
     "NGSILD-Results-Count": "How many there are in all, when asked.",
+    "NGSILD-EntityMap": "The entity map that the page is of.",
     "Preference-Applied": "What of Prefer was done.",
     "Content-Range": "Which part of the time series this is.",
 }
@@ -386,6 +401,7 @@ FILTERS: Final = (
 SHOWN: Final = ("pick", "omit", "lang", "sysAttrs")
 LINKED: Final = ("join", "joinLevel", "containedBy", "geometryProperty")
 PAGED: Final = ("limit", "offset", "count")
+MAPPED: Final = ("splitEntities", "entityMap", "entityMapLifetime")
 ORDERED: Final = ("orderBy", "orderFrom", "orderGeometry", "collation")
 TEMPORAL: Final = (
     "timerel",
@@ -430,6 +446,13 @@ def shown_and_amended(answer: Answer) -> Mapping[int, Answer]:
     by_media = {media: schema for media, schema in (answer.by_media or {}).items() if media != CSV}
     headers = (*answer.headers, "Preference-Applied")
     return {200: answer, 203: Answer(AMENDED, by_media=by_media, headers=headers)}
+
+
+def mapped(answer: Answer) -> Mapping[int, Answer]:
+    """With an entity map that was made, or made anew, for the answer."""
+    headers = (*answer.headers, "NGSILD-EntityMap")
+    made = Answer("As 200; an entity map was made.", by_media=answer.by_media, headers=headers)
+    return {**shown_and_amended(answer), 201: made}
 
 
 EVOLUTION: Final = {JSON: ref("ShownEntity"), LD: ref("ShownEntity"), **TEMPORAL_MEDIA}
@@ -504,13 +527,16 @@ def _documents(
 
 
 PATCHES: Final = (JSON, LD, MERGE)
+MAP_MADE: Final = {
+    201: Answer("The map.", ref("EntityMap"), (JSON, LD), headers=("Link", "NGSILD-EntityMap")),
+}
 OPERATIONS: Final[tuple[Operation, ...]] = (
     # entities
     _entities("POST", "", "createEntity", "Create an entity.", "5.6.1, 6.4.3.1", parameters=("local",), body=ref("Entity"),
               answers={201: CREATED, 207: Answer("Made in part.", ref("BatchOperationResult"), headers=("Location",))},
               problems=(409, 422)),
-    _entities("GET", "", "queryEntity", "Query entities.", "5.7.2, 6.4.3.2", parameters=(*FILTERS, *SHOWN, *LINKED, *ORDERED, *PAGED, "splitEntities"),
-              options=FORM_OPTIONS, form=FORM, answers=shown_and_amended(ENTITIES_SHOWN), problems=(406,)),
+    _entities("GET", "", "queryEntity", "Query entities.", "5.7.2, 6.4.3.2", parameters=(*FILTERS, *SHOWN, *LINKED, *ORDERED, *PAGED, *MAPPED),
+              options=FORM_OPTIONS, form=FORM, answers=mapped(ENTITIES_SHOWN), problems=(406,)),
     _entities("DELETE", "", "purgeEntity", "Remove all entities that match, or some of their attributes.", "5.6.21, 6.4.3.3",
               parameters=(*FILTERS, "drop", "keep"), answers=CHANGED),
     _entities("GET", "/{entity_id}", "retrieveEntity", "Read an entity.", "5.7.1, 6.5.3.1",
@@ -538,8 +564,21 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _batch("update", "Append attributes to entities.", "5.6.9, 6.16", CHANGED, options=list_of(enum("noOverwrite"))),
     _batch("merge", "Merge patches into entities.", "5.6.20, 6.31", CHANGED),
     _batch("delete", "Delete entities.", "5.6.10, 6.17", CHANGED, body=list_of(URI, minItems=1)),
-    Operation("POST", "/entityOperations/query", "queryBatch", "Query entities by a document.", "5.7.2, 6.23", shown_and_amended(ENTITIES_SHOWN),
+    Operation("POST", "/entityOperations/query", "queryBatch", "Query entities by a document.", "5.7.2, 6.23", mapped(ENTITIES_SHOWN),
               ("local", "sysAttrs", "geometryProperty", *PAGED), options=FORM_OPTIONS, form=FORM, body=ref("Query"), problems=(406,)),
+    # entity maps
+    Operation("GET", "/entityMaps", "queryEntityMap", "Make an entity map by a query.", "5.14.4, 6.34.3.1", MAP_MADE,
+              (*FILTERS, *LINKED[:3], *ORDERED, "splitEntities", "entityMapLifetime")),
+    Operation("POST", "/entityMaps", "createEntityMap", "Make an entity map by a document.", "5.14.4, 6.34.3.2", MAP_MADE,
+              ("local",), body=ref("Query")),
+    Operation("GET", "/temporal/entityMaps", "queryTemporalEntityMap", "Make an entity map by a query of the past.", "5.14.5, 6.35.3.1",
+              MAP_MADE, (*FILTERS, *TEMPORAL[:5], "entityMapLifetime")),
+    Operation("POST", "/temporal/entityMaps", "createTemporalEntityMap", "Make an entity map of the past by a document.",
+              "5.14.5, 6.35.3.2", MAP_MADE, ("local",), body=ref("Query")),
+    Operation("GET", "/entityMaps/{entity_map_id}", "retrieveEntityMap", "Read an entity map.", "5.14.1, 6.32.3.1", {200: shown(ref("EntityMap"))}),
+    Operation("PATCH", "/entityMaps/{entity_map_id}", "updateEntityMap", "Put off the end of an entity map.", "5.14.2, 6.32.3.2", {204: DONE},
+              body=ref("EntityMapFragment"), media=PATCHES),
+    Operation("DELETE", "/entityMaps/{entity_map_id}", "deleteEntityMap", "Delete an entity map.", "5.14.3, 6.32.3.3", {204: DONE}),
     # what there is
     Operation("GET", "/types", "retrieveTypes", "Which types there are.", "5.7.5, 5.7.6, 6.25",
               {200: Answer("A list document, or with details a list.", {"anyOf": [ref("Shown"), list_of(ref("Shown"))]}, (JSON, LD), headers=("Link",))},

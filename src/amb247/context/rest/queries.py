@@ -19,6 +19,7 @@ from starlette.routing import Route
 from amb247.context.ngsi_errors import BadRequestData
 from amb247.context.querying.query import STAMPS, Expr, Query, attributes_of, link_depth
 from amb247.context.querying.syntax import (
+    parse_csf,
     parse_geo,
     parse_ids,
     parse_order_by,
@@ -30,6 +31,7 @@ from amb247.context.querying.syntax import (
 )
 from amb247.context.rest.answers import entities_answer, join_of
 from amb247.context.rest.distributed_queries import find_everywhere
+from amb247.context.rest.entity_maps import answer_made, make, page_by_map, wants_map
 from amb247.context.rest.exchange import CSV, GEO, JSON, LD, Exchange, open_exchange
 
 
@@ -52,6 +54,8 @@ def query_of(exchange: Exchange, *, needs_filter: bool = True) -> Query:
         exchange.text("geoproperty"),
         context,
     )
+    if csf := exchange.text("csf"):
+        parse_csf(csf, context)  # wrong whether there are sources or not (5.7.2.4)
     parsed_q = parse_q(q, context, expand_values=exchange.texts("expandValues")) if q else None
     if needs_filter and not (types or geo or exchange.flag("local") or _has_own(attrs, parsed_q)):
         raise BadRequestData(
@@ -108,6 +112,10 @@ async def run_query(exchange: Exchange, query: Query) -> Response:
     check_links(exchange, query)
     limit, offset, wants_count = exchange.page()
     form = exchange.form()
+    if wants_map(exchange):
+        mapped, number, has_more, status = await page_by_map(exchange, query)
+        exchange.page_headers(len(mapped), limit, offset, number if wants_count else None, has_more=has_more)
+        return await entities_answer(exchange, mapped, form, status)
     # One more than the page says whether there is a next one.
     found, total = await find_everywhere(
         exchange, query, limit=limit + 1 if limit else 0, wants_count=wants_count
@@ -133,6 +141,8 @@ MOVED = {
     "jsonKeys": "jsonKeys",
     "format": "format",
     "splitEntities": "splitEntities",
+    "entityMap": "entityMap",
+    "entityMapLifetime": "entityMapLifetime",
 }
 
 
@@ -140,6 +150,24 @@ async def post_query(request: Request) -> Response:
     """6.23: the same query as a document."""
     exchange = await open_exchange(request, accepts=(JSON, LD, GEO, CSV), needs_context_in_body=False)
     return await run_query(exchange, query_of_document(exchange))
+
+
+async def make_map(request: Request) -> Response:
+    """6.34.3.1: the entities of a query, by id, without the entities themselves."""
+    exchange = await open_exchange(request)
+    return await _make_map(exchange, query_of(exchange))
+
+
+async def post_map(request: Request) -> Response:
+    """6.34.3.2."""
+    exchange = await open_exchange(request, needs_context_in_body=False)
+    return await _make_map(exchange, query_of_document(exchange))
+
+
+async def _make_map(exchange: Exchange, query: Query) -> Response:
+    check_links(exchange, query)
+    _, made = await make(exchange, query)
+    return answer_made(exchange, made)
 
 
 def query_of_document(exchange: Exchange) -> Query:
@@ -235,4 +263,8 @@ def _ordering(document: dict[str, Any]) -> dict[str, str]:
     return out
 
 
-ROUTES = [Route("/entityOperations/query", post_query, methods=["POST"])]
+ROUTES = [
+    Route("/entityOperations/query", post_query, methods=["POST"]),
+    Route("/entityMaps", make_map, methods=["GET"]),
+    Route("/entityMaps", post_map, methods=["POST"]),
+]

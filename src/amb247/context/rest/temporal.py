@@ -32,10 +32,13 @@ from amb247.context.documents.temporal import (
     represent_evolution,
 )
 from amb247.context.domain import temporal as past
+from amb247.context.domain.entity_maps import HERE
 from amb247.context.domain.queries import aggregation, evolution
-from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound
+from amb247.context.ngsi_errors import BadRequestData, ResourceNotFound, TooManyResults
 from amb247.context.querying.query import Query
 from amb247.context.querying.temporal import TemporalQuery, parse_temporal_query
+from amb247.context.rest.distributed_queries import MOST
+from amb247.context.rest.entity_maps import answer_made, ids_by_map, keep
 from amb247.context.rest.exchange import (
     BASE,
     CSV,
@@ -59,6 +62,7 @@ SHAPES: dict[str, Shape] = {
 }
 ASKED = ("timerel", "timeAt", "endTimeAt", "timeproperty", "lastN", "aggrMethods", "aggrPeriodDuration")
 ROWS_AT_ONCE = 50_000
+NOBODY = ("urn:ngsi-ld:none",)  # of a map without entities
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +116,48 @@ async def post_query(request: Request) -> Response:
     """6.24.3.1: the same query as a document."""
     exchange = await open_exchange(request, history=True, accepts=READS, needs_context_in_body=False)
     wanted = query_of_document(exchange)
+    # Paging and the representation stand in the address; so may the aggregation.
+    return await _run(exchange, wanted, {**exchange.parameters, **_temporal_q(exchange)})
+
+
+def _temporal_q(exchange: Exchange) -> Mapping[str, Any]:
     given = exchange.body.get("temporalQ")
     if not isinstance(given, dict):
         raise BadRequestData(
             'temporalQ: is missing; send an object such as {"timerel": "after", "timeAt": "2026-11-22T14:03:00Z"}.'
         )
-    # Paging and the representation stand in the address; so may the aggregation.
-    return await _run(exchange, wanted, {**exchange.parameters, **given})
+    return given
+
+
+async def make_map(request: Request) -> Response:
+    """6.35.3.1: which entities a temporal query finds."""
+    exchange = await open_exchange(request, history=True)
+    return await _make_map(exchange, query_of(exchange), exchange.parameters)
+
+
+async def post_map(request: Request) -> Response:
+    """6.35.3.2."""
+    exchange = await open_exchange(request, history=True, needs_context_in_body=False)
+    wanted = query_of_document(exchange)
+    return await _make_map(exchange, wanted, {**exchange.parameters, **_temporal_q(exchange)})
+
+
+async def _make_map(exchange: Exchange, wanted: Query, given: Mapping[str, Any]) -> Response:
+    asked = _asked(exchange, wanted, given, is_required=True)
+    most = replace(wanted, limit=MOST + 1, offset=0)
+    heads = await exchange.read(evolution.find_heads, most, asked.temporal, attributes=_selecting(asked))
+    if len(heads) > MOST:
+        raise TooManyResults(
+            f"The query finds more than {MOST:,} entities, which is what a map holds; narrow it."
+        )
+    return answer_made(exchange, await keep(exchange, {one.id: [HERE] for one in heads}, "temporal"))
 
 
 async def _run(exchange: Exchange, wanted: Query, given: Mapping[str, Any]) -> Response:
+    mapped = await ids_by_map(exchange)
+    if mapped is not None:
+        fixed = tuple(one for one in mapped if not wanted.ids or one in wanted.ids)
+        wanted = replace(wanted, ids=fixed or NOBODY)
     asked = _asked(exchange, wanted, given, is_required=True)
     if exchange.accept in {CSV, PARQUET}:
         if "limit" in exchange.parameters:
@@ -459,6 +495,8 @@ ROUTES = [
     Route("/temporal/entities", upsert, methods=["POST"]),
     Route("/temporal/entities", query, methods=["GET"]),
     Route("/temporal/entityOperations/query", post_query, methods=["POST"]),
+    Route("/temporal/entityMaps", make_map, methods=["GET"]),
+    Route("/temporal/entityMaps", post_map, methods=["POST"]),
     Route("/temporal/entities/{entity_id}", retrieve, methods=["GET"]),
     Route("/temporal/entities/{entity_id}", delete, methods=["DELETE"]),
     Route("/temporal/entities/{entity_id}/attrs", add, methods=["POST"]),
