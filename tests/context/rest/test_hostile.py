@@ -15,6 +15,8 @@ from factories.servers import pages
 from amb247.context.adapters.remote_contexts.reader import ALLOW
 from amb247.context.documents.text import MAX_LEVELS
 from amb247.context.documents.values import MAX_DEPTH
+from amb247.context.domain.queries import discovery
+from amb247.context.domain.queries.find import find
 from amb247.context.rest.app import ngsi_app
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -172,3 +174,84 @@ def test_a_context_that_leads_to_no_address_is_not_available(broker, monkeypatch
         for address in (moved, other, inner):
             answer = broker.get("/entities?type=Bus", headers={"Link": LINK % address})
             refused(answer, "LdContextNotAvailable", 504)
+
+
+AGGREGATED = "format=aggregatedValues&aggrMethods=totalCount"
+
+
+def test_figures_of_what_lives_in_the_state_alone(broker):
+    """Never observed, never changed: the whole interval begins and ends with its creation."""
+    assert broker.post("/entities", json=BUS).status_code == 201
+    created = broker.get(f"/entities/{BUS['id']}?sysAttrs=true").json()["createdAt"]
+    found = broker.get(f"/temporal/entities/{BUS['id']}?{AGGREGATED}").json()
+    ((count, start, end),) = found["speed"]["totalCount"]
+    assert (count, start) == (1, end)
+    assert start[:19] == created[:19]
+
+
+@pytest.mark.parametrize("period", ["P1D", "P1M", "P1Y", "PT1S", "P1W", "P999Y", "PT0S"])
+@pytest.mark.parametrize(
+    "at",
+    ["0001-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z", "2099-12-31T00:00:00Z"],
+)
+def test_figures_of_times_far_away(broker, at, period):
+    observed = BUS | {
+        "speed": [
+            {"type": "Property", "value": 1, "observedAt": at},
+            {"type": "Property", "value": 2, "datasetId": "urn:d:1"},
+        ]
+    }
+    assert broker.post("/entities", json=observed).status_code == 201
+    for asked in (
+        "",
+        "&timerel=after&timeAt=0001-01-01T00:00:00Z",
+        "&timerel=before&timeAt=9999-12-31T23:59:59Z",
+    ):
+        answer = broker.get(f"/temporal/entities/{BUS['id']}?{AGGREGATED}&aggrPeriodDuration={period}{asked}")
+        assert answer.status_code in {200, 403}, answer.text
+
+
+def test_times_make_few_partitions(broker):
+    """A client that sends many years made a table of each day of theirs."""
+    years = [f"{year:04}-06-0{day}T00:00:00Z" for year in range(1, 10_000, 11) for day in (1, 2)]
+    instances = [
+        {"type": "Property", "value": 1, "observedAt": at, "datasetId": f"urn:d:{number}"}
+        for number, at in enumerate(years[:1_000])
+    ]
+    assert broker.post("/entities", json=BUS | {"speed": instances}).status_code == 201
+    instances = [one | {"observedAt": at} for one, at in zip(instances, years[-1_000:], strict=True)]
+    assert broker.put(f"/entities/{BUS['id']}", json=BUS | {"speed": instances}).status_code == 204
+    assert rows("SELECT count(*) < 300 FROM pg_inherits WHERE inhparent = 'context_history'::regclass") == [
+        (True,)
+    ]
+
+
+def test_a_large_batch_makes_its_tenant(broker):
+    """Above fifty entities they are read on another thread, which looked into the tenant that was not there yet."""
+    many = [BUS | {"id": f"urn:ngsi-ld:Bus:{number}"} for number in range(60)]
+    tenant = {"NGSILD-Tenant": "night"}
+    assert broker.post("/entityOperations/upsert", json=many, headers=tenant).status_code == 201
+
+
+def test_what_an_entity_of_many_attributes_leaves_behind_is_found_at_once(broker, monkeypatch):
+    """Each of its attributes was sought with a statement of its own: seconds, for anybody who asked for the types."""
+    many = {f"a{number}": {"type": "Property", "value": number} for number in range(500)}
+    for number, attributes in enumerate((many, {"a7": {"type": "Property", "value": 7}})):
+        entity = {"id": f"urn:ngsi-ld:Bus:{number}", "type": "Bus", **attributes}
+        assert broker.post("/entities", json=entity).status_code == 201
+    assert len(broker.get("/attributes").json()["attributeList"]) == 500
+    assert broker.delete("/entities/urn:ngsi-ld:Bus:0").status_code == 204
+    searches = []
+    monkeypatch.setattr(discovery, "find", lambda query: searches.append(query) or find(query))
+    assert broker.get("/attributes").json()["attributeList"] == ["a7"]
+    assert len(searches) < 5
+
+
+def test_an_entity_of_a_batch_that_fails_late_is_not_told_of(broker):
+    """A type more was in the feed already when it showed that no attribute was added; the state did not take it."""
+    assert broker.post("/entities", json=BUS).status_code == 201
+    again = BUS | {"type": ["Bus", "Vehicle"]}
+    answer = broker.post("/entityOperations/update?options=noOverwrite", json=[again])
+    assert (answer.status_code, answer.json()["success"]) == (207, [])
+    assert broker.get(f"/entities/{BUS['id']}").json() == BUS
+    assert rows("SELECT op, version FROM context_change") == [("created", 1)]

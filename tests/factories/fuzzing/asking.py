@@ -17,6 +17,18 @@ BASE = "/ngsi-ld/v1"
 JSON, LD, MERGE = b"application/json", b"application/ld+json", b"application/merge-patch+json"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "QUERY", "get", "CONNECT")
 TENANTS = ("night", "Giron-2", "a.b", "x_y")
+BIG = "big"  # a tenant with much in it, which is only asked
+ASKED_BIG = frozenset(
+    {
+        "queryEntity",
+        "queryBatch",
+        "queryTemporal",
+        "temporalQueryBatch",
+        "retrieveTypes",
+        "retrieveAttributes",
+        "retrieveTypeInfo",
+    }
+)
 ODD_TENANTS = (
     "-a",
     "a b",
@@ -70,7 +82,11 @@ class Asking:
         method = one.method if rng.random() < 0.97 else rng.choice(METHODS)
         about, waits = set(), 0.0
         headers: list[tuple[bytes, bytes]] = []
-        tenant = self._tenant(rng, headers)
+        if method == one.method and one.name in ASKED_BIG and rng.random() < 0.3:
+            tenant = BIG
+            headers.append((b"NGSILD-Tenant", BIG.encode()))
+        else:
+            tenant = self._tenant(rng, headers)
         body = None
         if one.body is not None and rng.random() < 0.98:
             media = rng.choice((JSON, JSON, JSON, LD)) if method != "PATCH" or rng.random() < 0.8 else MERGE
@@ -116,7 +132,7 @@ class Asking:
             )
         elif rng.random() < 0.02:
             body = b"{}"
-        if rng.random() < 0.12:
+        if rng.random() < 0.07:
             address, slow = self._address(rng)
             waits = max(waits, slow)
             about.add("context")
@@ -325,7 +341,7 @@ class Asking:
 
 
 MORE_HEADERS = (
-    (b"Accept", 0.12, (LD, b"application/geo+json", b"text/csv", b"*/*", b"application/vnd.apache.parquet", b"text/html", b"a" * 3_000, b"*/*;q=nan", b"application/json;q=1e999,*/*;q=-1", b",,,;;;=", b"text/event-stream", b"application/ld+json;q=0.1, text/csv;q=0.2")),
+    (b"Accept", 0.06, (LD, b"application/geo+json", b"text/csv", b"*/*", b"application/vnd.apache.parquet", b"text/html", b"a" * 3_000, b"*/*;q=nan", b"application/json;q=1e999,*/*;q=-1", b",,,;;;=", b"text/event-stream", b"application/ld+json;q=0.1, text/csv;q=0.2")),
     (b"Prefer", 0.03, (b"body=json", b"ngsi-ld=1.3", b"ngsi-ld=99.99", b"body=" * 500, b"\xff")),
     (b"Via", 0.03, (b"1.1 x", b"1.1 urn:a" + b", 1.1 b" * 400, b",,,", b"\xe9")),
     (b"Authorization", 0.004, (b"Bearer ", b"Bearer x", b"Basic eDp5", b"Bearer " + b"a" * 5_000, b"\xff")),

@@ -146,6 +146,12 @@ def geometry(rng: Random) -> Any:
     return shape
 
 
+LONG_LINES = [
+    Raw(b"[" + b",".join(b"[%d.%04d,7]" % (i % 180, i % 10_000) for i in range(count)) + b"]")
+    for count in (1_000, 10_000, 100_000)
+]
+
+
 def coordinates(rng: Random) -> Any:
     ring = [[-73.2, 7.0], [-73.0, 7.0], [-73.0, 7.2], [-73.2, 7.2], [-73.2, 7.0]]
     position = rng.choice(
@@ -171,7 +177,7 @@ def coordinates(rng: Random) -> Any:
             [[position, position, position, position]],
             [[ring]],
             [[ring], [ring]],
-            Raw(b"[" + b",".join(b"[%d.%04d,7]" % (i % 180, i % 10_000) for i in range(rng.choice((1_000, 20_000, 100_000)))) + b"]"),
+            LONG_LINES[rng.choice((0, 1, 1, 2))],
             Raw(b"[[" + b",".join(b"[%d,%d]" % (i % 7, i % 5) for i in range(2_000)) + b",[0,0]]]"),
             "[0,0]",
             {},

@@ -45,7 +45,7 @@ def _refuse(name: str) -> Any:
 
 
 def _may_fail(request: Request, reply: Reply, *, has_sources: bool) -> bool:
-    if reply.status == 504 and b"LdContextNotAvailable" in reply.body:
+    if reply.status == 504 and (b"LdContextNotAvailable" in reply.body or request.method == "HEAD"):
         return "context" in request.about or has_sources
     return has_sources and reply.status in FROM_SOURCES
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import psycopg
 
+from amb247.context.domain.tenants import schema_of
+
+from .asking import BIG
+
 # Written only by requests (and not by the delivery of notifications, by counting, or by reading a remote @context).
 # A row's xmin changes with each writing of it and not by being locked, so that no content needs to be read.
 BY_ROW = ("context_entity", "context_past", "context_history", "context_change", "context_hour")
@@ -37,7 +41,12 @@ class Ledger:
         rows = self.connection.execute(
             "SELECT nspname FROM pg_namespace WHERE nspname ~ '^tenant[-_]' ORDER BY 1"
         ).fetchall()
-        return ["public", *(name for (name,) in rows)]
+        return ["public", *(name for (name,) in rows if name != schema_of(BIG))]  # that is only asked
+
+    def tenants(self) -> list[str]:
+        """All but the default one and the one that is only asked."""
+        rows = self.connection.execute("SELECT name FROM public.context_tenant").fetchall()
+        return [name for (name,) in rows if name != BIG]
 
     def marks(self) -> Marks:
         """A number or two for each table, which change with any change."""
@@ -68,11 +77,7 @@ class Ledger:
         return {row[0]: row[1:] for row in rows}
 
     def schema_of(self, tenant: str) -> str:
-        if not tenant:
-            return "public"
-        from amb247.context.domain.tenants import schema_of
-
-        return schema_of(tenant)
+        return schema_of(tenant) if tenant else "public"
 
     # --- agreement ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Partitions of history and change feed, made as time passes and dropped as it goes.
 
-History from 2025 on lies in days, what is older (recordings of other years) in years: few partitions, no overlap.
+History from 2025 to the end of next year lies in days, what is older (recordings of other years) or later in years, and what lies
+centuries away in centuries: no client can make more than some hundred partitions by the times it sends, and none overlap.
 """
 
 from __future__ import annotations
@@ -13,20 +14,28 @@ from django.db import connection, transaction
 from amb247.context.domain.tenants import current_tenant
 
 FIRST_DAILY_YEAR = 2025
+FIRST_YEARLY_YEAR, END_OF_YEARLY = 1900, 2100
 LOCK = 247_001  # advisory: one maker of partitions at a time
 
 _known: set[tuple[str, str]] = set()
 
 
-def history_partition(day: date) -> tuple[str, str, str]:
+def history_partition(day: date, *, this_year: int) -> tuple[str, str, str]:
     """Name, first moment and end of the history partition that holds `day`."""
-    if day.year < FIRST_DAILY_YEAR:
-        return (
-            f"context_history_y{day.year}",
-            f"{day.year}-01-01 00:00+00",
-            f"{day.year + 1}-01-01 00:00+00",
-        )
-    return (f"context_history_d{day:%Y%m%d}", f"{day} 00:00+00", f"{day + timedelta(days=1)} 00:00+00")
+    if FIRST_DAILY_YEAR <= day.year <= this_year + 1:
+        return (f"context_history_d{day:%Y%m%d}", f"{day} 00:00+00", f"{day + timedelta(days=1)} 00:00+00")
+    if FIRST_YEARLY_YEAR <= day.year < END_OF_YEARLY:
+        return yearly_partition(day.year)
+    century = day.year // 100
+    return (
+        f"context_history_c{century:02}",
+        f"{max(century * 100, 1):04}-01-01 00:00+00",
+        f"{century * 100 + 100:04}-01-01 00:00+00",
+    )
+
+
+def yearly_partition(year: int) -> tuple[str, str, str]:
+    return (f"context_history_y{year}", f"{year}-01-01 00:00+00", f"{year + 1}-01-01 00:00+00")
 
 
 def change_partition(day: date) -> tuple[str, str, str]:
@@ -35,7 +44,8 @@ def change_partition(day: date) -> tuple[str, str, str]:
 
 def ensure_partitions(*, history: Iterable[date] = (), changes: Iterable[date] = ()) -> None:
     """Make the partitions that these days need, inside the caller's transaction if there is one."""
-    wanted = [("context_history", *history_partition(day)) for day in history]
+    this_year = datetime.now(UTC).year
+    wanted = [("context_history", *history_partition(day, this_year=this_year)) for day in history]
     wanted += [("context_change", *change_partition(day)) for day in changes]
     tenant = current_tenant()
     missing = [item for item in wanted if (tenant, item[1]) not in _known]
@@ -44,7 +54,11 @@ def ensure_partitions(*, history: Iterable[date] = (), changes: Iterable[date] =
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for parent, name, start, end in dict.fromkeys(missing):
-            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])  # looks in the tenant's schema alone
+            # What was far away when it was written lies in its year, and what comes to be near goes there too.
+            year = yearly_partition(int(start[:4]))[0] if parent == "context_history" else name
+            cursor.execute(  # looks in the tenant's schema alone
+                "SELECT to_regclass(%s) IS NOT NULL OR to_regclass(%s) IS NOT NULL", [name, year]
+            )
             if not cursor.fetchone()[0]:
                 # Attaching takes a lighter lock on the parent than CREATE ... PARTITION OF: writers go on.
                 cursor.execute(

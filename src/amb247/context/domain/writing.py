@@ -438,11 +438,13 @@ def _state(writing: Writing, pending: Pending) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Mark:
-    """How an entity and the history stood before an operation that may fail half-way."""
+    """How an entity, the history and the feed stood before an operation that may fail half-way."""
 
     pending: Pending | None
     copy: Pending | None
+    gone: Pending | None
     history: int
+    changes: int
 
 
 def mark(writing: Writing, entity_id: str) -> Mark:
@@ -454,12 +456,17 @@ def mark(writing: Writing, entity_id: str) -> Mark:
             pending.expires, pending.stored_version, pending.exists, pending.is_stored, pending.is_new, pending.is_whole, pending.is_touched,
             dict(pending.delta), dict(pending.changed), dict(pending.before),
         )  # fmt: skip
-    return Mark(pending, copy, len(writing.history))
+    return Mark(pending, copy, writing.gone.get(entity_id), len(writing.history), len(writing.changes))
 
 
 def roll_back(writing: Writing, entity_id: str, to: Mark) -> None:
     """Undo in memory what an operation on this entity did since the mark."""
     del writing.history[to.history :]
+    del writing.changes[to.changes :]
+    if to.gone is None:
+        writing.gone.pop(entity_id, None)
+    else:
+        writing.gone[entity_id] = to.gone
     if to.copy is None:
         writing.pending.pop(entity_id, None)
     else:

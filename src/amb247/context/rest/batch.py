@@ -127,8 +127,9 @@ async def _run(
         if inline is not None or media == LD:
             check_context(media, inline, needs_context=True)
             contexts[index] = await resolve(exchange, inline)
+    # Outside the tenant, which may come to be with this batch.
     parsed, refused = (
-        await exchange.read(_parse, given, contexts, need_type, nulls)
+        await exchange.request.app.state.readers.run("", _parse, given, contexts, need_type, nulls)
         if len(given) > 50
         else _parse(given, contexts, need_type, nulls)
     )

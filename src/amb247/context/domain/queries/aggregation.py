@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -25,15 +25,17 @@ from amb247.context.documents.temporal import Aggregated, Series
 from amb247.context.domain.queries import aggregation_sql as sql
 from amb247.context.domain.queries.evolution import Head
 from amb247.context.domain.queries.evolution_sql import has_hours, moment_of
-from amb247.context.ngsi_errors import InvalidRequest, TooManyResults
+from amb247.context.ngsi_errors import InvalidRequest, TooComplexQuery, TooManyResults
 from amb247.context.querying.temporal import Method, Period, TemporalQuery, step
 
 MAX_BUCKETS = 200_000  # in one answer, over all entities and attributes
 MAX_EDGES = 5_000
+MONTH_DAYS = 30.436875
 HOUR = timedelta(hours=1)
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)  # periods of a query without any interval count from here
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=400)  # no instance is further in the future (`domain.temporal`)
+# Periods of months in an open interval go so far; what lies beyond belongs to none.
+AHEAD = timedelta(days=400)
 
 COUNTS = frozenset({"totalCount", "distinctCount"})
 EVERY = COUNTS | {"sum", "avg", "min", "max", "stddev", "sumsq"}
@@ -69,15 +71,33 @@ class Periods:
 
 
 def periods_of(temporal: TemporalQuery, *, now: datetime) -> Periods:
-    """The periods count from the start of the query's interval; where that is open, back from its end."""
+    """The periods count from the start of the query's interval; where that is open, back from its end.
+
+    Calendar periods are spelled out, so an interval of more than `MAX_EDGES` of them is cut to the years that things are
+    observed in: "since the year 1, by the month" is what clients send who mean everything.
+
+    Raises
+    ------
+    TooComplexQuery
+        More than `MAX_EDGES` calendar periods of other years.
+    """
     origin = temporal.start or temporal.end or MONDAY
     if not temporal.period.months:
         return Periods(origin)
     first = temporal.start or EARLIEST
     last = temporal.end or max(now + AHEAD, origin)
-    number = 0
+    length = timedelta(days=temporal.period.months * MONTH_DAYS, microseconds=temporal.period.microseconds)
+    if (last - first) / length > MAX_EDGES:
+        first, last = max(first, EARLIEST), min(last, now + AHEAD)
+        if first >= last:
+            raise TooComplexQuery(
+                f"aggrPeriodDuration: the interval has more than {MAX_EDGES:,} periods; ask for longer ones."
+            )
+    number = int((first - origin) / length)
     while _step(origin, temporal.period, number) > first:
         number -= 1
+    while _step(origin, temporal.period, number + 1) <= first:
+        number += 1
     edges = [_step(origin, temporal.period, number)]
     while edges[-1] < last:
         number += 1
@@ -183,12 +203,18 @@ class _Ends:
             return start.astimezone(UTC), end.astimezone(UTC)
         found = self.known.get(bucket)
         if found is None:
-            start = moment_of(bucket)
-            found = self.known[bucket] = (
-                start,
-                start + self.length if self.next is None else self.next[start],
-            )
+            start = _kept(lambda: moment_of(bucket), is_late=not bucket.endswith(" BC"))
+            end = self.next[start] if self.next else _kept(lambda: start + self.length)
+            found = self.known[bucket] = (start, end)
         return found
+
+
+def _kept(moment: Callable[[], datetime], *, is_late: bool = True) -> datetime:
+    """A moment within the years that there are; a period of the first or the last of them may begin or end outside."""
+    try:
+        return moment()
+    except (ValueError, OverflowError):
+        return (datetime.max if is_late else datetime.min).replace(tzinfo=UTC)
 
 
 def _require_eligible(rows: Sequence[Any], methods: Sequence[Method]) -> None:
@@ -283,6 +309,10 @@ def _rows(
     attributes: Sequence[str] | None,
     dataset_ids: Sequence[str],
 ) -> list[Any]:
+    if periods.edges is not None:
+        least, most = periods.edges[0], periods.edges[-1]
+        start, end = max(temporal.start or least, least), min(temporal.end or most, most)
+        temporal = replace(temporal, start=start, end=end)
     extra = _uneven_hours(temporal, periods)
     text = sql.aggregates(
         temporal,

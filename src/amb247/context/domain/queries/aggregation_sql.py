@@ -72,6 +72,8 @@ def aggregates(
     is_whole = temporal.period.is_whole
 
     def edge(way: str) -> str:
+        if sql.state_times(temporal):  # what lives in the state alone may be the first or the last of all
+            return "f.first_t" if way == "ASC" else "f.last_t"
         return (
             f"(SELECT {time} FROM context_history h WHERE h.entity_id = f.id AND h.attribute = f.attribute"
             f" AND h.dataset_id = f.dataset_id AND {sql.within(temporal)} ORDER BY {time} {way} LIMIT 1)"
@@ -137,8 +139,8 @@ def _with_state(
     """The same from history and state together."""
     of_datasets = " AND h.dataset_id = ANY(%(datasets)s)" if dataset_ids else ""
     return (
-        f"SELECT h.id, h.attribute, h.dataset_id, {_bucket(temporal, has_edges, 'h.t')} AS bucket, {_measures(temporal)}"
-        f" FROM (SELECT s.id, s.attribute, x.* FROM series s CROSS JOIN LATERAL ("
+        f"SELECT h.id, h.attribute, h.dataset_id, {_bucket(temporal, has_edges, 'h.t')} AS bucket, {_measures(temporal)},"
+        f" min(h.t) AS first_t, max(h.t) AS last_t FROM (SELECT s.id, s.attribute, x.* FROM series s CROSS JOIN LATERAL ("
         f"SELECT {sql.time_of(temporal)} AS t, h.dataset_id, h.num, h.instance FROM context_history h"
         f" WHERE h.entity_id = s.id AND h.attribute = s.attribute AND {sql.within(temporal)}{of_datasets}) x"
         " UNION ALL SELECT u.id, u.attribute, u.t, u.dataset_id, NULL, u.instance"

@@ -26,6 +26,7 @@ from amb247.context.stored import Stored
 MAX_NEWS = 20_000  # changes; beyond them looking through all entities is quicker
 CHUNK = 20_000
 SAMPLE = 20
+FEW = 40  # traits that are searched for one by one, each with a statement of its own
 
 
 class Trait(NamedTuple):
@@ -263,7 +264,7 @@ def _verified(known: dict[Trait, str], restriction: Restriction | None) -> dict[
 
 
 def _searched(wanted: Iterable[Trait], restriction: Restriction | None) -> dict[Trait, str]:
-    """Those of the traits that an entity within reach has: first among a few of each type, then one by one."""
+    """Those of the traits that an entity within reach has: first among a few of each type, then one by one or all at once."""
     left, found = set(wanted), dict[Trait, str]()
 
     def take(entities: Iterable[Stored]) -> None:
@@ -277,6 +278,13 @@ def _searched(wanted: Iterable[Trait], restriction: Restriction | None) -> dict[
         take(some)
         if not some:  # then there is no other either
             left -= {trait for trait in left if trait.type == name}
+    if len(left) > FEW:
+        found |= {
+            trait: one
+            for trait, one in _all_of({one.type for one in left}, restriction).items()
+            if trait in left
+        }
+        return found
     while left:
         trait = left.pop()
         base = Query(types=_only(trait.type), attrs=(trait.attribute,), limit=1, restriction=restriction)
@@ -284,6 +292,25 @@ def _searched(wanted: Iterable[Trait], restriction: Restriction | None) -> dict[
         left.add(trait)
         take(find(replace(base, q=kind)))
         left.discard(trait)
+    return found
+
+
+def _all_of(names: Iterable[str], restriction: Restriction | None) -> dict[Trait, str]:
+    """Every trait that entities of these types have, by one look at all of them."""
+    found: dict[Trait, str] = {}
+    with reading() as clock:
+        wanted = TypeExpr(tuple((name,) for name in sorted(names)))
+        condition = fits_sql(Query(types=wanted, restriction=restriction), clock)
+        rows = fetch(
+            "SELECT e.type, k, kind #>> '{}', min(e.id) FROM context_entity e"
+            " CROSS JOIN LATERAL jsonb_object_keys(e.doc) k"
+            " CROSS JOIN LATERAL jsonb_path_query(e.doc->k, '$[*].type') kind"
+            f" WHERE {condition.text} GROUP BY 1, 2, 3",
+            condition.params,
+        )
+    for its, attribute, kind, entity_id in rows:
+        for name in its:
+            found[Trait(name, attribute, kind)] = entity_id
     return found
 
 
