@@ -8,6 +8,13 @@ from django.db import connection
 from django.utils import translation
 
 
+@pytest.hookimpl(trylast=True)  # after the shuffling
+def pytest_collection_modifyitems(items):
+    """Whole platforms and browsers first: a worker that took one last would keep the other waiting for minutes."""
+    files = {item.path for item in items if item.get_closest_marker("e2e")}
+    items.sort(key=lambda item: item.path not in files)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def static_root():
     """WhiteNoise warns about a folder that is not there yet, and warnings are errors."""

@@ -34,7 +34,8 @@ def run_test(chosen: argparse.Namespace) -> int:
     if chosen.rest:
         return run_pytest([part for part in chosen.rest if part != "--"])
     failed = [name for name, command, folder in checks() if not passes(name, command, folder)]
-    if run_pytest(["-n", str(WORKERS), "--dist", "loadfile"], servers=WORKERS):
+    # Files as tests/conftest.py puts them, long ones first, so that the workers end together.
+    if run_pytest(["-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"], servers=WORKERS):
         failed.append("pytest")
     say(
         f"{'Todo pasa' if not failed else 'FALLA: ' + ', '.join(failed)} ({time.monotonic() - started:.0f} s)"
