@@ -373,14 +373,19 @@ class Found:
     problem: NgsiError | None = None
 
 
+def _find_and_count(query: Query, limit: int, wants_count: bool) -> tuple[list[Stored], int | None]:
+    """Both in one read: they share its time."""
+    found = find(dataclasses.replace(query, limit=limit)) if limit else []
+    return found, count(query) if wants_count else None
+
+
 async def find_everywhere(
     exchange: Exchange, query: Query, *, limit: int, wants_count: bool
 ) -> tuple[list[Stored], int | None]:
     """Up to `limit` entities from `query.offset` on, and how many there are when that is wanted."""
     matches = await _concerned_by(exchange, query)
     if not matches:
-        found = await exchange.read(find, dataclasses.replace(query, limit=limit)) if limit else []
-        return found, await exchange.read(count, query) if wants_count else None
+        return await exchange.read(_find_and_count, query, limit, wants_count)
     need = query.offset + limit
     if need > MOST:
         raise TooManyResults(
