@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import django
@@ -50,6 +51,9 @@ def find_areas(lon: Any, lat: Any) -> list[str]:
 
 
 def build_application() -> ASGIApp:
+    Path(settings.STATIC_ROOT).mkdir(
+        parents=True, exist_ok=True
+    )  # WhiteNoise warns of a folder that is not there
     stream = EventStream(visible_in_centre)
     ngsi = ngsi_app(person_of_cookie)
     pages = cast("ASGIApp", WSGIMiddleware(cast("Any", WSGIHandler()), workers=PAGE_THREADS))

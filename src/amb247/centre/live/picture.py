@@ -350,7 +350,8 @@ class Picture:
         for name in types:
             spec = BY_TYPE.get(name)
             if spec is not None:
-                self.layers[spec.key].take(entity_id, usable(name, attributes))
+                shown = {part: attributes[part] for part in ("location", *spec.parts) if part in attributes}
+                self.layers[spec.key].take(entity_id, usable(name, shown))
             elif name == ALERT:
                 self._take_alert(entity_id, usable(name, attributes))
 

@@ -77,6 +77,12 @@ class Found:
     problem: NgsiError | None = None
 
 
+def _find_and_count(query: Query, limit: int, wants_count: bool) -> tuple[list[Stored], int | None]:
+    """Both in one read: they share its time."""
+    found = find(dataclasses.replace(query, limit=limit)) if limit else []
+    return found, count(query) if wants_count else None
+
+
 async def find_everywhere(
     exchange: Exchange,
     query: Query,
@@ -101,8 +107,7 @@ async def find_everywhere(
         )
     matches = await _concerned_by(exchange, query, only)
     if not matches:
-        found = await exchange.read(find, dataclasses.replace(query, limit=limit)) if limit else []
-        return found, await exchange.read(count, query) if wants_count else None
+        return await exchange.read(_find_and_count, query, limit, wants_count)
     need = query.offset + limit
     if need > MOST:
         raise TooManyResults(
@@ -172,8 +177,7 @@ async def _find_split(
     )
     matches = await _concerned_by(exchange, bare, only)
     if not matches:
-        found = await exchange.read(find, dataclasses.replace(query, limit=limit)) if limit else []
-        return found, await exchange.read(count, query) if wants_count else None
+        return await exchange.read(_find_and_count, query, limit, wants_count)
     if link_depth(query.q):
         raise TooComplexQuery(
             "q: linked entities cannot be looked at in split entities; leave one of the two."

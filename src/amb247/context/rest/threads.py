@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from django.db import InterfaceError, OperationalError, connection
 
 from amb247.context.domain import tenants
-from amb247.context.domain.queries.reading import limit_connection
+from amb247.context.domain.queries.reading import limit_connection, until
 from amb247.context.domain.writing import Mark, Writing, mark, roll_back, write
 from amb247.context.ngsi_errors import NgsiError
 
@@ -101,7 +101,7 @@ class Lookups:
 def _read(tenant: str, work: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     connection.close_if_unusable_or_obsolete()
     limit_connection(READ_LIMIT_MS / 1000)
-    with tenants.inside(tenant):
+    with until(), tenants.inside(tenant):
         return work(*args, **kwargs)
 
 

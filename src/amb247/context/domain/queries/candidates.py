@@ -7,6 +7,7 @@ before what the state alone already shows to be wrong.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from amb247.context.domain.queries.candidates_sql import (
     planned,
 )
 from amb247.context.domain.queries.evolution_sql import Parameters, instance_of
+from amb247.context.domain.queries.reading import TIME_LIMIT_S, time_is_over_at
 from amb247.context.ngsi_errors import BadRequestData, TooComplexQuery
 from amb247.context.querying.matching import in_areas, matcher
 from amb247.context.querying.query import Path, Query
@@ -34,7 +36,6 @@ from amb247.context.querying.temporal import TemporalQuery
 from amb247.context.stored import Instance, Stored
 
 FIRST_CHUNK, CHUNK = 64, 1_000
-TIME_LIMIT_S = 2.0
 Row = tuple[str, list[str], list[str], datetime, datetime, datetime | None]
 
 
@@ -45,7 +46,7 @@ def page_of(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | N
         rows = _fetch(condition, parameters, way=_way(query), limit=query.limit, offset=query.offset)
         return [row[:6] for row in rows]
     page: list[Row] = []
-    for number, row in enumerate(_in_time(_matching(query, temporal, condition, parameters))):
+    for number, row in enumerate(_matching(query, temporal, condition, parameters, until=time_is_over_at())):
         if number >= query.offset + query.limit:
             break
         if number >= query.offset:
@@ -73,7 +74,7 @@ def every(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | Non
 def count_of(query: Query, temporal: TemporalQuery, attributes: Sequence[str] | None) -> int:
     condition, parameters = condition_of(query, temporal, attributes)
     if _is_inexact(query):
-        return sum(1 for _ in _in_time(_matching(query, temporal, condition, parameters)))
+        return sum(1 for _ in _matching(query, temporal, condition, parameters, until=time_is_over_at()))
     with connection.cursor() as cursor:
         counts = [f"(SELECT count(*) FROM {source} e WHERE {condition})" for source in (STATE, PAST)]
         cursor.execute(f"SELECT {' + '.join(counts)}", parameters)
@@ -86,16 +87,6 @@ def one_of(entity_id: str, query: Query) -> Row | None:
     condition, parameters = named(planned(alone), prefix="w")
     rows = [row for row in _fetch(condition, parameters) if _is_seen(alone, row)]
     return rows[0][:6] if rows else None
-
-
-def _in_time(rows: Iterator[Row]) -> Iterator[Row]:
-    deadline = time.monotonic() + TIME_LIMIT_S
-    for row in rows:
-        if time.monotonic() > deadline:
-            raise TooComplexQuery(
-                f"The query took longer than {TIME_LIMIT_S:g} s; narrow it by type, id, place or time."
-            )
-        yield row
 
 
 def _is_inexact(query: Query) -> bool:
@@ -151,13 +142,20 @@ def _chunks(query: Query, condition: str, parameters: Parameters) -> Iterator[li
         after, size = rows[-1][0], min(size * 4, CHUNK)
 
 
-def _matching(query: Query, temporal: TemporalQuery, condition: str, parameters: Parameters) -> Iterator[Row]:
+def _matching(
+    query: Query, temporal: TemporalQuery, condition: str, parameters: Parameters, *, until: float = math.inf
+) -> Iterator[Row]:
+    """Those that fit, in the order of ids; `until` (of `time.monotonic`) also ends a search that finds nothing."""
     names = sorted(looked_at(query))
     fits = matcher(replace(query, attrs=(), restriction=None, order_by=()))
     for rows in _chunks(query, condition, parameters):
         seen = [row for row in rows if _is_seen(query, row)]
         documents = _documents([row[0] for row in seen], names, temporal)
         for row in seen:
+            if time.monotonic() > until:
+                raise TooComplexQuery(
+                    f"The query took longer than {TIME_LIMIT_S:g} s; narrow it by type, id, place or time."
+                )
             if _fits(fits, row, documents.get(row[0], {})):
                 yield row[:6]
 

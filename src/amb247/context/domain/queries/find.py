@@ -191,6 +191,7 @@ def _stored(row: Sequence[Any]) -> Stored:
 
 CENTRE = "(center(e.bbox))[0] AS lon, (center(e.bbox))[1] AS lat"
 LARGEST_PAGE = 1_000
+AT_ONCE = 500  # rows that are decided between two looks at the clock
 Test = Callable[[Sequence[Any]], list[bool]]
 
 
@@ -230,10 +231,12 @@ def _decided_ids(
     size = LARGEST_CHUNK if wanted is None else min(8 * wanted + 50, LARGEST_CHUNK)
     while True:
         rows = _portion(plans, columns, "e.*", after, size)
-        ids += [row[0] for row, fits in zip(rows, test(rows), strict=True) if fits]
+        for first in range(0, len(rows), AT_ONCE):
+            part = rows[first : first + AT_ONCE]
+            ids += [row[0] for row, fits in zip(part, test(part), strict=True) if fits]
+            clock.check()
         if len(rows) < size or (wanted is not None and len(ids) >= wanted):
             return ids[:wanted]
-        clock.check()
         after, size = rows[-1][0], min(size * 4, LARGEST_CHUNK)
 
 
