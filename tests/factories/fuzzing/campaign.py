@@ -140,10 +140,10 @@ class Campaign:
 
     def run(self, seconds: float, *, requests: int | None = None) -> Report:
         """Ask until the time is over, or so many times."""
-        began = time.monotonic()
-        number = 0
         self._furnish(Random(f"{self.seed}:furnish"))
         self._furnish_big(Random(f"{self.seed}:big"))
+        began = time.monotonic()
+        number = 0
         self.report.rss.append((0.0, settled_rss(self.server)))
         while time.monotonic() - began < seconds and (requests is None or number < requests):
             self.step(Random(f"{self.seed}:{number}"))

@@ -80,11 +80,13 @@ class _Reading:
         self.reply = Reply()
         self.is_head = is_head
         self.parts: list[bytes] = []
+        self.headed = 0.0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        self.headed = time.monotonic()
         is_stream = self.reply.headers.get("content-type", "").startswith("text/event-stream")
         if self.is_head or is_stream:
             self.reply.is_complete = True
@@ -149,7 +151,9 @@ class Wire:
             with contextlib.suppress(httptools.HttpParserUpgrade):
                 parser.feed_data(data)
         reply = reading.reply
-        reply.seconds = time.monotonic() - began
+        # A table of everything comes as it is read, for as long as it takes; what counts is when it begins.
+        is_download = reply.headers.get("transfer-encoding") == "chunked"
+        reply.seconds = (reading.headed if is_download else time.monotonic()) - began
         reply.status = parser.get_status_code()
         reply.body = b"".join(reading.parts)
         is_stream = reply.headers.get("content-type", "").startswith("text/event-stream")
