@@ -211,3 +211,11 @@ def test_tile_is_what_the_specification_says():
     )
     # MVT 2.1, section 4.3.5: MoveTo(25, 17) is 9 50 34; feature id 5, tags (0, 1), type POINT
     assert b"\x08\x05\x12\x02\x00\x01\x18\x01\x22\x03\x09\x32\x22" in body
+
+
+def test_the_box_holds_what_is_shown():
+    assert picture().box() is None
+    city = picture(vehicle(1, at=now(), lon=-97.75, lat=30.2), vehicle(2, at=now(), lon=-97.6, lat=30.4))
+    assert city.box() == pytest.approx((-97.75, 30.2, -97.6, 30.4))
+    city.apply([change(vehicle(2, at=now()), "deleted")], Cursor(2, 1))
+    assert city.box() == pytest.approx((-97.75, 30.2, -97.75, 30.2))

@@ -255,6 +255,16 @@ class Picture:
                 layer.age(now)
             self._place_all()
 
+    def box(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north of all that is shown; None when nothing is."""
+        with self.lock:
+            shown = [(layer, layer.alive[: layer.size]) for layer in self.layers.values()]
+            lons = np.concatenate([layer.lon[: layer.size][alive] for layer, alive in shown])
+            lats = np.concatenate([layer.lat[: layer.size][alive] for layer, alive in shown])
+        if not lons.size:
+            return None
+        return float(lons.min()), float(lats.min()), float(lons.max()), float(lats.max())
+
     def has_news(self) -> bool:
         with self.lock:
             return bool(self.changed_alerts) or any(

@@ -66,7 +66,7 @@ def home(request: HttpRequest, picture: Picture, visible: Visible) -> HttpRespon
             "communes": _communes(),
             "thing": describe_thing(chosen, picture, visible) if chosen else None,
             "data_time": _data_time(picture),
-            "map_bounds": _bounds(visible),
+            "map_bounds": _bounds(picture, visible),
             "map_style_url": settings.BASEMAP_STYLE_URL,
             "attribution": _("Cartografía sintética de demostración") if territory.is_synthetic() else "",
             "may_replay": True,
@@ -269,14 +269,19 @@ def _communes() -> list[dict[str, str]]:
     ]
 
 
-def _bounds(visible: Visible) -> str:
-    """The box of what the person sees: communes only, since a municipality's rural land would dwarf the city."""
+def _bounds(picture: Picture, visible: Visible) -> str:
+    """The box of what the person sees: communes only, since a municipality's rural land would dwarf the city.
+
+    Where no territory was imported yet, that of the things on the map: a recording of another city is seen where it is.
+    """
     shown = [
         area
         for area in territory.areas(territory.Level.COMMUNE)
         if area.bbox and (visible is None or any(area.code.startswith(code) for code in visible))
     ]
     boxes = [area.bbox for area in shown if area.bbox]
+    if not boxes and visible is None and (box := picture.box()) is not None:
+        boxes = [box]
     if not boxes:
         return ""
     return ",".join(
